@@ -1,0 +1,5 @@
+package zkreal
+
+import "testing"
+
+func TestMain(m *testing.M) { Main(m) }
