@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The pairs were captured from a ZooKeeper 3.8.0.
+// The pair was captured from a ZooKeeper 3.8.0.
 func TestPasswordIsTheServersOwn(t *testing.T) {
 	p := password(0x100005f3e070002)
 	require.Equal(t, "8523dc201c868d7a176ecb605e012b48", hex.EncodeToString(p[:]))
@@ -50,13 +50,24 @@ func TestExpireEndsASessionWithoutConnection(t *testing.T) {
 	if Embedded() {
 		return
 	}
-	s := Shared(t)
+	s := Start(t, Options{TickTime: 10 * time.Second}) // nothing expires by itself
+	id, err := reattach(t, s, 0)
+	require.NoError(t, err)
+	again, err := reattach(t, s, id)
+	require.NoError(t, err, "the derived password opens the session")
+	require.Equal(t, id, again)
+
+	s.Expire(t, id)
+
+	_, err = reattach(t, s, id)
+	require.ErrorIs(t, err, errGone)
+}
+
+// reattach opens or takes over a session and drops the connection.
+func reattach(t *testing.T, s *Server, session int64) (int64, error) {
+	t.Helper()
 	conn, err := dial(t.Context(), s.Addr())
 	require.NoError(t, err)
-	require.NoError(t, attach(conn, 0))
-	require.NoError(t, conn.Close())
-	watcher, _ := connect(t, s, 40*time.Second)
-	id := watcher.SessionID()
-	s.Expire(t, id)
-	require.NotContains(t, s.Ask(t, "dump"), hex.EncodeToString([]byte{byte(id >> 8), byte(id)})+"\n")
+	defer conn.Close()
+	return attach(conn, session)
 }

@@ -58,7 +58,7 @@ func takeOverAndClose(ctx context.Context, addr string, session int64) error {
 		return err
 	}
 	defer conn.Close()
-	if err := attach(conn, session); err != nil {
+	if _, err := attach(conn, session); err != nil {
 		return err
 	}
 	const closeXid, opClose = 1, -11
@@ -78,9 +78,10 @@ func takeOverAndClose(ctx context.Context, addr string, session int64) error {
 	}
 }
 
-// attach does the handshake. The server clamps the timeout asked for, one
-// millisecond, to the shortest it allows.
-func attach(conn net.Conn, session int64) error {
+// attach does the handshake for a session, 0 for a new one, and returns its id.
+// The server clamps the timeout asked for, one millisecond, to the shortest it
+// allows.
+func attach(conn net.Conn, session int64) (int64, error) {
 	body := appendInt32(nil, 0)                                 // protocol version
 	body = binary.BigEndian.AppendUint64(body, 0)               // last zxid seen
 	body = appendInt32(body, 1)                                 // timeout
@@ -90,23 +91,24 @@ func attach(conn net.Conn, session int64) error {
 	body = append(append(body, pass[:]...), 0)                   // and: not read-only
 	frame := append(appendInt32(nil, int32(len(body))), body...) //nolint:gosec // 45 bytes
 	if _, err := conn.Write(frame); err != nil {
-		return fmt.Errorf("handshake: %w", err)
+		return 0, fmt.Errorf("handshake: %w", err)
 	}
 	reply, err := readFrame(conn)
 	if err != nil {
-		return fmt.Errorf("handshake: %w", err)
+		return 0, fmt.Errorf("handshake: %w", err)
 	}
 	const idAt, idEnd = 8, 16
 	if len(reply) < idEnd {
-		return fmt.Errorf("handshake: reply of %d bytes", len(reply))
+		return 0, fmt.Errorf("handshake: reply of %d bytes", len(reply))
 	}
-	switch id := int64(binary.BigEndian.Uint64(reply[idAt:idEnd])); { //nolint:gosec // same bits
+	id := int64(binary.BigEndian.Uint64(reply[idAt:idEnd])) //nolint:gosec // same bits
+	switch {
 	case id == 0:
-		return errGone
+		return 0, errGone
 	case session != 0 && id != session:
-		return fmt.Errorf("handshake: asked for session %#x, got %#x", session, id)
+		return 0, fmt.Errorf("handshake: asked for session %#x, got %#x", session, id)
 	}
-	return nil
+	return id, nil
 }
 
 // readFrame reads one frame of at least a reply header's first field.
