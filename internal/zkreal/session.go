@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strings"
 	"testing"
 	"time"
 )
@@ -36,13 +37,17 @@ func (s *Server) Expire(t testing.TB, session int64) {
 		// The client, alive, may take its session back before it is closed.
 		err := takeOverAndClose(ctx, s.Addr(), session)
 		if errors.Is(err, errGone) {
-			return
+			break
 		}
 		select {
 		case <-ctx.Done():
 			t.Fatalf("session %#x is still there: %v", session, err)
 		case <-ticker.C:
 		}
+	}
+	// A wrong password gets the same answer as a session that is gone.
+	if dump := s.Ask(t, "dump"); strings.Contains(dump, fmt.Sprintf("\t%#x\n", session)) {
+		t.Fatalf("session %#x did not open with the password derived from its id", session)
 	}
 }
 
