@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Perm is a set of permissions.
@@ -95,6 +96,9 @@ func ValidateACL(acl []ACL) error {
 func (a ACL) fault() string {
 	if a.Perms <= 0 || a.Perms&^PermAll != 0 {
 		return "permissions must be a non-empty set of the five known ones"
+	}
+	if !utf8.ValidString(a.Scheme) || !utf8.ValidString(a.ID) {
+		return "scheme and id must be valid UTF-8"
 	}
 	switch a.Scheme {
 	case "":

@@ -10,13 +10,17 @@ import (
 // id: a context that is nil or done, an invalid request, a guard whose hold is
 // over. When it returns an error every request has one and is NotApplied.
 func Admit(ctx context.Context, session int64, reqs ...Request) error {
+	for _, r := range reqs {
+		if !isNil(r) {
+			r.Reset()
+		}
+	}
 	for i, r := range reqs {
 		if isNil(r) {
 			err := &OpError{Op: "do", Err: &InvalidError{What: "request", Why: "is nil"}, Outcome: NotApplied}
 			refuse(reqs, i, err)
 			return err
 		}
-		r.Reset()
 	}
 	if ctx == nil {
 		err := &OpError{Op: "do", Err: &InvalidError{What: "context", Why: "is nil"}, Outcome: NotApplied}

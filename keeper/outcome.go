@@ -42,9 +42,12 @@ func OutcomeOf(err error) Outcome {
 	if err == nil {
 		return Applied
 	}
-	var op *OpError
-	if errors.As(err, &op) && op.Outcome != 0 {
-		return op.Outcome
+	// An OpError without an Outcome leaves it to its Err, which may hold another
+	// OpError: an expired session means something else sent than refused.
+	for op := (*OpError)(nil); errors.As(err, &op); err = op.Err {
+		if op.Outcome != 0 {
+			return op.Outcome
+		}
 	}
 	var code Code
 	if errors.As(err, &code) {

@@ -8,21 +8,19 @@ import (
 // ValidatePath reports, as *InvalidError, a path that is not one: paths start
 // with '/', have no empty, "." or ".." component and no trailing '/', and hold
 // only printable characters of the Basic Multilingual Plane outside the private
-// use area. The rules are those of ZooKeeper's PathUtils, plus valid UTF-8.
-func ValidatePath(path string) error {
-	if why := pathFault(path); why != "" {
-		return &InvalidError{What: "path", Value: path, Why: why}
-	}
-	return nil
-}
+// use area. The rules are those of ZooKeeper's PathUtils, plus valid UTF-8. It
+// allocates nothing for a valid path.
+func ValidatePath(path string) error { return pathError(path, pathFault(path, false)) }
 
 // validateSequential applies the rules to a path that will get ten digits
-// appended, so that a trailing '/' is legal.
-func validateSequential(path string) error {
-	if why := pathFault(path + "0"); why != "" {
-		return &InvalidError{What: "path", Value: path, Why: why}
+// appended, so that its last component may be anything, even nothing.
+func validateSequential(path string) error { return pathError(path, pathFault(path, true)) }
+
+func pathError(path, why string) error {
+	if why == "" {
+		return nil
 	}
-	return nil
+	return &InvalidError{What: "path", Value: path, Why: why}
 }
 
 // ValidateName reports, as *InvalidError naming what, a string that cannot be
@@ -38,7 +36,10 @@ func ValidateName(what, name string) error {
 	case len(name) > MaxName:
 		why = "is longer than 255 bytes"
 	default:
-		why = pathFault("/" + name)
+		why = componentFault(name)
+		if why == "" {
+			why = textFault(name)
+		}
 	}
 	if why != "" {
 		return &InvalidError{What: what, Value: name, Why: why}
@@ -49,40 +50,58 @@ func ValidateName(what, name string) error {
 // MaxName bounds a name that ValidateName accepts, in bytes.
 const MaxName = 255
 
-func pathFault(path string) string {
-	if path == "" {
+// pathFault says what is wrong with a path, "" for nothing. open means that
+// something will be appended to it.
+func pathFault(path string, open bool) string {
+	switch {
+	case path == "":
 		return "is empty"
-	}
-	if path[0] != '/' {
+	case path[0] != '/':
 		return "does not start with '/'"
-	}
-	if path == "/" {
+	case path == "/":
 		return ""
-	}
-	if path[len(path)-1] == '/' {
+	case path[len(path)-1] == '/' && !open:
 		return "ends with '/'"
-	}
-	if !utf8.ValidString(path) {
-		return "is not valid UTF-8"
 	}
 	for rest := path[1:]; ; {
 		part, tail, more := strings.Cut(rest, "/")
-		switch part {
-		case "":
-			return "has an empty component"
-		case ".", "..":
-			return "has a relative component"
-		}
-		for _, r := range part {
-			if forbidden(r) {
-				return "has a forbidden character"
+		if more || !open {
+			if why := componentFault(part); why != "" {
+				return why
 			}
+		}
+		if why := textFault(part); why != "" {
+			return why
 		}
 		if !more {
 			return ""
 		}
 		rest = tail
 	}
+}
+
+func componentFault(name string) string {
+	switch name {
+	case "":
+		return "has an empty component"
+	case ".", "..":
+		return "has a relative component"
+	}
+	return ""
+}
+
+func textFault(s string) string {
+	for i, r := range s {
+		if !forbidden(r) {
+			continue
+		}
+		// U+FFFD, forbidden itself, is also what range makes of a bad byte.
+		if _, size := utf8.DecodeRuneInString(s[i:]); r == utf8.RuneError && size == 1 {
+			return "is not valid UTF-8"
+		}
+		return "has a forbidden character"
+	}
+	return ""
 }
 
 // forbidden lists what Java's PathUtils refuses, per UTF-16 unit: every rune

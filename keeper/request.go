@@ -183,7 +183,7 @@ func (r *Check) Target() string    { return r.Path }
 
 // Target is the path of the first op: it names the Multi in errors.
 func (r *Multi) Target() string {
-	if len(r.Ops) == 0 || r.Ops[0] == nil {
+	if len(r.Ops) == 0 || isNil(r.Ops[0]) {
 		return ""
 	}
 	return r.Ops[0].Target()
@@ -204,7 +204,7 @@ func (r *Check) Reset()    { r.Result = Result{} }
 func (r *Multi) Reset() {
 	r.Result = Result{}
 	for _, op := range r.Ops {
-		if op != nil {
+		if !isNil(op) {
 			op.Reset()
 		}
 	}
@@ -252,9 +252,10 @@ func (r *Create) Validate() error {
 
 // Validate checks path and version.
 func (r *Delete) Validate() error {
-	switch r.Path {
-	case "/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config":
-		return &InvalidError{What: "path", Value: r.Path, Why: "cannot be deleted"}
+	// The server's own nodes cannot be deleted either, but under a chroot their
+	// paths are ordinary ones: that refusal is left to the server.
+	if r.Path == "/" {
+		return &InvalidError{What: "path", Value: r.Path, Why: "the root cannot be deleted"}
 	}
 	return validatePathVersion(r.Path, r.Version)
 }

@@ -71,21 +71,27 @@ func (w *Watch) C() <-chan Event { return w.c }
 func (w *Watch) Wait(ctx context.Context) (Event, error) {
 	select {
 	case ev, open := <-w.c:
-		if !open {
-			ev = Event{Type: EventNotWatching, Path: w.path, Err: ErrWatchClosed}
-		}
-		return ev, ev.Err
+		return w.received(ev, open)
 	default:
+	}
+	if ctx == nil {
+		return Event{}, &OpError{Op: "wait for watch", Path: w.path, Outcome: NotApplied,
+			Err: &InvalidError{What: "context", Why: "is nil"}}
 	}
 	select {
 	case ev, open := <-w.c:
-		if !open {
-			ev = Event{Type: EventNotWatching, Path: w.path, Err: ErrWatchClosed}
-		}
-		return ev, ev.Err
+		return w.received(ev, open)
 	case <-ctx.Done():
 		return Event{}, &OpError{Op: "wait for watch", Path: w.path, Err: ctx.Err(), Outcome: NotApplied}
 	}
+}
+
+// received makes an event of what came out of c.
+func (w *Watch) received(ev Event, open bool) (Event, error) {
+	if !open {
+		ev = Event{Type: EventNotWatching, Path: w.path, Zxid: -1, Err: ErrWatchClosed}
+	}
+	return ev, ev.Err
 }
 
 // Close ends the watch. One that has not fired delivers ErrWatchClosed, and the
