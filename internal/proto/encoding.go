@@ -20,8 +20,6 @@ type Encoding struct {
 	DefaultACL []keeper.ACL
 }
 
-var openACL = keeper.OpenACL()
-
 // AppendRequest appends a RequestHeader and the body of r, without the frame's
 // length: the xid stands in the first four bytes. It allocates nothing while b
 // has room. r must have been validated (see keeper.Admit); what could break a
@@ -50,7 +48,7 @@ func (e *Encoding) AppendRequest(b []byte, xid int32, r keeper.Request) ([]byte,
 		b = e.appendPath(appendOp(b, OpGetACL), r.Path)
 	case *keeper.SetACL:
 		b = e.appendPath(appendOp(b, OpSetACL), r.Path)
-		b = jute.AppendInt32(appendACL(b, e.acl(r.ACL)), r.Version)
+		b = jute.AppendInt32(e.appendACL(b, r.ACL), r.Version)
 	case *keeper.Sync:
 		b = e.appendPath(appendOp(b, OpSync), r.Path)
 	case *keeper.Multi:
@@ -86,7 +84,7 @@ func (e *Encoding) appendMulti(b []byte, r *keeper.Multi) ([]byte, error) {
 			return b, &keeper.InvalidError{What: "multi", Why: fmt.Sprintf("op %d is a %T", i, op)}
 		}
 	}
-	return multiEnd.AppendTo(b), nil
+	return appendMultiEnd(b), nil
 }
 
 // createOp chooses the opcode by the mode, and refuses the combinations of
@@ -110,7 +108,7 @@ func (e *Encoding) appendCreate(b []byte, r *keeper.Create) []byte {
 	// A sequential "/" must become "/chroot/", not "/chroot", or the node would
 	// be made beside the chroot. Nobody else creates "/".
 	b = e.appendPrefixed(b, r.Path)
-	b = appendACL(jute.AppendBytes(b, r.Data), e.acl(r.ACL))
+	b = e.appendACL(jute.AppendBytes(b, r.Data), r.ACL)
 	b = jute.AppendInt32(b, int32(r.Mode))
 	if r.Mode.HasTTL() {
 		b = jute.AppendInt64(b, r.TTL.Milliseconds())
@@ -132,14 +130,14 @@ func (e *Encoding) appendSet(b []byte, r *keeper.Set) []byte {
 	return jute.AppendInt32(jute.AppendBytes(e.appendPath(b, r.Path), r.Data), r.Version)
 }
 
-func (e *Encoding) acl(acl []keeper.ACL) []keeper.ACL {
+func (e *Encoding) appendACL(b []byte, acl []keeper.ACL) []byte {
 	switch {
 	case acl != nil:
-		return acl
+		return appendACL(b, acl)
 	case e.DefaultACL != nil:
-		return e.DefaultACL
+		return appendACL(b, e.DefaultACL)
 	}
-	return openACL
+	return appendACL(b, keeper.OpenACL())
 }
 
 // appendPath appends a path with the chroot before it; "/" is the chroot itself.

@@ -8,7 +8,11 @@ import (
 	"github.com/conclave-go/conclave/keeper"
 )
 
-var errContradiction = errors.New("a multi that both succeeded and failed")
+var (
+	errContradiction = errors.New("a multi that both succeeded and failed")
+	errMultiCount    = errors.New("not one result per op")
+	errNoCulprit     = errors.New("a multi that failed, and no op says why")
+)
 
 // decodeMulti fills the ops of m from a reply whose header says 0, which a
 // failed multi has too: the type of the first result tells them apart.
@@ -23,7 +27,7 @@ func (e *Encoding) decodeMulti(m *keeper.Multi, body []byte) error {
 	}
 	for i, op := range m.Ops {
 		if !more {
-			return allUndecodable(m, countError(&in, i, len(m.Ops)), keeper.Applied)
+			return allUndecodable(m, countError(&in), keeper.Applied)
 		}
 		if in.h.Type == OpError {
 			return allUndecodable(m, errContradiction, keeper.Unknown)
@@ -34,17 +38,17 @@ func (e *Encoding) decodeMulti(m *keeper.Multi, body []byte) error {
 		more = in.more()
 	}
 	if more || in.r.Err() != nil {
-		return allUndecodable(m, countError(&in, len(m.Ops)+1, len(m.Ops)), keeper.Applied)
+		return allUndecodable(m, countError(&in), keeper.Applied)
 	}
 	return nil
 }
 
-// countError says why the results ended where they did.
-func countError(in *multiReader, got, want int) error {
+// countError says why the results ended too early, or did not end.
+func countError(in *multiReader) error {
 	if err := in.r.Err(); err != nil {
 		return err
 	}
-	return fmt.Errorf("%d results or more to %d ops", got, want)
+	return errMultiCount
 }
 
 // decodeResult takes the result of one op of a multi that succeeded.
@@ -82,29 +86,31 @@ func (e *Encoding) decodeResult(op keeper.Op, in *multiReader) error {
 
 // decodeFailedMulti gives each op its error. in stands before the first result.
 func (e *Encoding) decodeFailedMulti(m *keeper.Multi, in *multiReader) error {
-	culprit, code, n := -1, keeper.OK, 0
+	n, culprit, code := 0, -1, keeper.OK
 	for more := true; more; more = in.more() {
 		if in.h.Type != OpError {
 			return allUndecodable(m, errContradiction, keeper.Unknown)
 		}
 		var res MultiResult
 		in.body(&res, nil)
-		if in.r.Err() != nil {
-			break
-		}
-		better := culprit < 0 || code == keeper.ErrRuntimeInconsistency
-		if res.Err != keeper.OK && better && (culprit < 0 || res.Err != keeper.ErrRuntimeInconsistency) {
-			culprit, code = n, res.Err
+		// Only where nothing better is there is "another op failed" the cause.
+		if res.Err != keeper.OK && (culprit < 0 || code == keeper.ErrRuntimeInconsistency) {
+			if culprit < 0 || res.Err != keeper.ErrRuntimeInconsistency {
+				culprit, code = n, res.Err
+			}
 		}
 		n++
 	}
-	// Every result seen was an error, so that it failed is certain even if the
-	// rest is missing.
+	// Every result that was seen is an error, so that it failed is certain even
+	// if the rest is not good.
 	if err := in.r.Err(); err != nil {
 		return allUndecodable(m, err, keeper.NotApplied)
 	}
-	if n != len(m.Ops) || culprit < 0 {
-		return allUndecodable(m, fmt.Errorf("%d errors to %d ops, none of them a cause", n, len(m.Ops)), keeper.NotApplied)
+	if n != len(m.Ops) {
+		return allUndecodable(m, errMultiCount, keeper.NotApplied)
+	}
+	if culprit < 0 {
+		return allUndecodable(m, errNoCulprit, keeper.NotApplied)
 	}
 	for i, op := range m.Ops {
 		if i == culprit {

@@ -28,6 +28,8 @@ func EndFrame(b []byte, mark int) []byte {
 	return b
 }
 
+var errNoHeader = errors.New("no oversized frame to read a header from")
+
 // FrameError is a length that cannot be accepted: negative, or over the limit.
 type FrameError struct {
 	Length int
@@ -55,18 +57,19 @@ type FrameReader struct {
 	// would be allocated anew each time.
 	word [4]byte
 
-	rest int   // bytes left of an oversized frame
-	err  error // the stream is at its end or out of step: Next goes on returning it
+	rest  int   // bytes left of an oversized frame
+	fresh bool  // nothing of it has been read
+	err   error // the stream is at its end or out of step: Next goes on returning it
 }
 
-// NewFrameReader reads from r frames of at most max bytes, without their
-// length; DefaultMaxFrame if max is not positive. It reads no more than the
+// NewFrameReader reads from r frames of at most limit bytes, not counting their
+// length; DefaultMaxFrame if limit is not positive. It reads no further than the
 // frame it is asked for, in two reads of r or more: give it a *bufio.Reader.
-func NewFrameReader(r io.Reader, max int) *FrameReader {
-	if max <= 0 {
-		max = DefaultMaxFrame
+func NewFrameReader(r io.Reader, limit int) *FrameReader {
+	if limit <= 0 {
+		limit = DefaultMaxFrame
 	}
-	return &FrameReader{r: r, max: max}
+	return &FrameReader{r: r, max: limit}
 }
 
 // Next returns the content of the next frame, which may be empty. It is valid
@@ -79,9 +82,6 @@ func NewFrameReader(r io.Reader, max int) *FrameReader {
 // Next passes over the frame first. After any other error the stream is of no
 // more use.
 func (f *FrameReader) Next() ([]byte, error) {
-	if f.err != nil {
-		return nil, f.err
-	}
 	if err := f.Skip(); err != nil {
 		return nil, err
 	}
@@ -93,27 +93,27 @@ func (f *FrameReader) Next() ([]byte, error) {
 	case n < 0:
 		return nil, f.fail(&FrameError{Length: n, Max: f.max})
 	case n > f.max:
-		f.rest = n
+		f.rest, f.fresh = n, true
 		return nil, &FrameError{Length: n, Max: f.max}
 	}
 	return f.read(n)
 }
 
 // OversizeHeader reads the header of the oversized reply that Next has just
-// refused. It may be called once per refused frame, before the next Next.
+// refused. It can be read once per refused frame, before the next Next.
 func (f *FrameReader) OversizeHeader() (ReplyHeader, error) {
 	var h ReplyHeader
-	if f.err != nil {
+	switch {
+	case f.err != nil:
 		return h, f.err
-	}
-	if f.rest < ReplyHeaderSize {
-		return h, errors.New("no oversized frame to read a header from")
+	case !f.fresh || f.rest < ReplyHeaderSize:
+		return h, errNoHeader
 	}
 	b, err := f.read(ReplyHeaderSize)
 	if err != nil {
 		return h, err
 	}
-	f.rest -= ReplyHeaderSize
+	f.rest, f.fresh = f.rest-ReplyHeaderSize, false
 	return h, h.ReadFrom(b)
 }
 

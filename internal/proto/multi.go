@@ -13,12 +13,6 @@ type MultiHeader struct {
 	Err  keeper.Code
 }
 
-// multiHeaderSize is the length of an encoded MultiHeader.
-const multiHeaderSize = 9
-
-// multiEnd is the header after the last op or result.
-var multiEnd = MultiHeader{Type: OpError, Done: true, Err: -1}
-
 // AppendTo implements Record.
 func (m *MultiHeader) AppendTo(b []byte) []byte {
 	b = jute.AppendBool(jute.AppendInt32(b, int32(m.Type)), m.Done)
@@ -55,12 +49,18 @@ func (m *MultiRequest) AppendTo(b []byte) []byte {
 		b = appendMultiHeader(b, m.Ops[i].Op)
 		b = m.Ops[i].Record.AppendTo(b)
 	}
-	return multiEnd.AppendTo(b)
+	return appendMultiEnd(b)
 }
 
 // appendMultiHeader starts one op of a request.
 func appendMultiHeader(b []byte, op OpCode) []byte {
 	h := MultiHeader{Type: op, Err: -1}
+	return h.AppendTo(b)
+}
+
+// appendMultiEnd appends the header after the last op or result.
+func appendMultiEnd(b []byte) []byte {
+	h := MultiHeader{Type: OpError, Done: true, Err: -1}
 	return h.AppendTo(b)
 }
 

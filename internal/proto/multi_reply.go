@@ -45,7 +45,7 @@ func (m *MultiResponse) AppendTo(b []byte) []byte {
 			b = jute.AppendInt32(b, int32(res.Err))
 		}
 	}
-	return multiEnd.AppendTo(b)
+	return appendMultiEnd(b)
 }
 
 func appendStatOrZero(b []byte, s *keeper.Stat) []byte {
@@ -167,7 +167,7 @@ func (m *MultiReadResponse) AppendTo(b []byte) []byte {
 		h := MultiHeader{Type: res.Op}
 		b = res.Body.AppendTo(h.AppendTo(b))
 	}
-	return multiEnd.AppendTo(b)
+	return appendMultiEnd(b)
 }
 
 // ReadFrom implements Record.

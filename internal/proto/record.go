@@ -72,11 +72,11 @@ var requests = map[OpCode]func() Record{
 // and no error for a request that has no body (ping, whoAmI, closeSession), for
 // one that is the server's own, and for an opcode that is not Known.
 func DecodeRequest(op OpCode, body []byte) (Record, error) {
-	make, ok := requests[op]
+	newRecord, ok := requests[op]
 	if !ok {
 		return nil, nil
 	}
-	rec := make()
+	rec := newRecord()
 	if err := rec.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("%v: %w", op, err)
 	}
