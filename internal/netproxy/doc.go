@@ -1,0 +1,9 @@
+// Package netproxy is a TCP proxy for tests. It stands between a client and a
+// server and cuts the connection, holds what passes, or loses the server's
+// answers after the server has acted on the requests: the one fault a real
+// server cannot be asked to make.
+//
+// It reads the server's side of the ZooKeeper protocol as far as the length of
+// each frame and the number of the request it answers, to tell replies from
+// heartbeats and notifications. Everything else passes unread.
+package netproxy

@@ -1,0 +1,263 @@
+package netproxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+const patience = 30 * time.Second
+
+// echo is a server that sends back what it gets, until the test ends.
+func echo(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	var work sync.WaitGroup
+	work.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			work.Go(func() {
+				_, _ = io.Copy(conn, conn)
+				_ = conn.Close()
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		work.Wait()
+	})
+	return l.Addr().String()
+}
+
+// dial connects through the proxy; the connection ends before the proxy does.
+func dial(t *testing.T, p *Proxy) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp4", p.Addr())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	return conn
+}
+
+func send(t *testing.T, conn net.Conn, b []byte) {
+	t.Helper()
+	_, err := conn.Write(b)
+	require.NoError(t, err)
+}
+
+func wantBytes(t *testing.T, conn net.Conn, want []byte) {
+	t.Helper()
+	got := make([]byte, len(want))
+	_, err := io.ReadFull(conn, got)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+}
+
+// wantEnd reads to the end of the connection and requires that nothing is left.
+func wantEnd(t *testing.T, conn net.Conn) {
+	t.Helper()
+	rest, err := io.ReadAll(conn)
+	require.False(t, isTimeout(err), "the connection is still open")
+	require.Empty(t, rest)
+}
+
+// wantRefusal dials and requires a reset, which may come before the dial is done
+// or after.
+func wantRefusal(t *testing.T, p *Proxy) {
+	t.Helper()
+	conn, err := net.Dial("tcp4", p.Addr())
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+	wantEnd(t, conn)
+}
+
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// wantSilence requires that nothing comes, for long enough that what is not
+// held would have come.
+func wantSilence(t *testing.T, conn net.Conn) {
+	t.Helper()
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(50*time.Millisecond)))
+	n, err := conn.Read(make([]byte, 1))
+	require.True(t, isTimeout(err), "got %d bytes, %v", n, err)
+	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
+}
+
+// frame is a reply to the request of that number.
+func frame(xid int32, body string) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(4+len(body)))
+	return append(binary.BigEndian.AppendUint32(b, uint32(xid)), body...)
+}
+
+func TestForwardsBothWaysAndTheEnd(t *testing.T) {
+	p := Start(t, echo(t))
+	conn := dial(t, p)
+	send(t, conn, []byte("there and back"))
+	wantBytes(t, conn, []byte("there and back"))
+	send(t, conn, []byte("last words"))
+	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	wantBytes(t, conn, []byte("last words"))
+	wantEnd(t, conn)
+	require.Equal(t, 1, p.Accepted())
+}
+
+func TestATargetThatRefusesResets(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	wantRefusal(t, Start(t, l.Addr().String()))
+}
+
+func TestCutEndsWhatIsAndSparesWhatComes(t *testing.T) {
+	p := Start(t, echo(t))
+	a, b := dial(t, p), dial(t, p)
+	send(t, a, []byte("a"))
+	wantBytes(t, a, []byte("a"))
+	send(t, b, []byte("b"))
+	wantBytes(t, b, []byte("b"))
+	require.Equal(t, 2, p.Cut())
+	wantEnd(t, a)
+	wantEnd(t, b)
+	c := dial(t, p)
+	send(t, c, []byte("c"))
+	wantBytes(t, c, []byte("c"))
+}
+
+func TestRefuseResetsNewConnectionsOnly(t *testing.T) {
+	p := Start(t, echo(t))
+	old := dial(t, p)
+	send(t, old, []byte("1"))
+	wantBytes(t, old, []byte("1"))
+	p.Refuse(true)
+	wantRefusal(t, p)
+	send(t, old, []byte("2"))
+	wantBytes(t, old, []byte("2"))
+	p.Refuse(false)
+	again := dial(t, p)
+	send(t, again, []byte("3"))
+	wantBytes(t, again, []byte("3"))
+}
+
+func TestHoldKeepsAndResumeDelivers(t *testing.T) {
+	for _, d := range []Direction{ToServer, ToClient, BothWays} {
+		t.Run(fmt.Sprint(d), func(t *testing.T) {
+			p := Start(t, echo(t))
+			conn := dial(t, p)
+			send(t, conn, []byte("before"))
+			wantBytes(t, conn, []byte("before"))
+			p.Hold(d)
+			send(t, conn, []byte("held"))
+			wantSilence(t, conn)
+			late := dial(t, p)
+			send(t, late, []byte("held too"))
+			wantSilence(t, late)
+			p.Resume()
+			wantBytes(t, conn, []byte("held"))
+			wantBytes(t, late, []byte("held too"))
+		})
+	}
+}
+
+func TestHoldKeepsTheEndToo(t *testing.T) {
+	p := Start(t, echo(t))
+	conn := dial(t, p)
+	p.Hold(ToClient)
+	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	wantSilence(t, conn)
+	p.Resume()
+	wantEnd(t, conn)
+}
+
+func TestCutWhileHeld(t *testing.T) {
+	p := Start(t, echo(t))
+	conn := dial(t, p)
+	p.Hold(BothWays)
+	send(t, conn, []byte("lost"))
+	wantSilence(t, conn)
+	p.Cut()
+	wantEnd(t, conn)
+}
+
+func TestLoseRepliesSwallowsAndCountsRepliesOnly(t *testing.T) {
+	const handshake, ping, notification, auth = 0, -2, -1, -4
+	p := Start(t, echo(t))
+	conn := dial(t, p)
+	send(t, conn, frame(handshake, "session"))
+	wantBytes(t, conn, frame(handshake, "session"))
+	send(t, conn, frame(1, "one"))
+	wantBytes(t, conn, frame(1, "one"))
+
+	lost := p.LoseReplies(2)
+	for _, uncounted := range []int32{ping, notification, auth, handshake} {
+		send(t, conn, frame(uncounted, "x"))
+	}
+	two := frame(2, "two")
+	send(t, conn, two[:3]) // in pieces: a boundary of reads is none of frames
+	send(t, conn, two[3:9])
+	send(t, conn, two[9:])
+	wantSilence(t, conn)
+	select {
+	case <-lost:
+		require.Fail(t, "cut after one reply")
+	default:
+	}
+	send(t, conn, frame(3, "three"))
+	<-lost
+	wantEnd(t, conn)
+
+	again := dial(t, p)
+	send(t, again, frame(4, "four"))
+	wantBytes(t, again, frame(4, "four"))
+}
+
+func TestCutAfterStopsInTheMiddle(t *testing.T) {
+	p := Start(t, echo(t))
+	conn := dial(t, p)
+	done := p.CutAfter(10)
+	send(t, conn, []byte("123456"))
+	wantBytes(t, conn, []byte("123456"))
+	send(t, conn, []byte("7890abc"))
+	<-done
+	wantBytes(t, conn, []byte("7890"))
+	wantEnd(t, conn)
+}
+
+func TestPlainTextPasses(t *testing.T) {
+	p := Start(t, echo(t))
+	conn := dial(t, p)
+	text := []byte("Zookeeper version: 3.8.0\nMode: standalone\n")
+	send(t, conn, text)
+	wantBytes(t, conn, text)
+}
+
+// However the bytes of a stream are cut up, the same replies are counted.
+func TestFramesDoNotDependOnReads(t *testing.T) {
+	var stream []byte
+	for xid := int32(-4); xid <= 4; xid++ {
+		stream = append(stream, frame(xid, "body of some length"[:4+xid])...)
+	}
+	stream = append(stream, frame(5, "")...)
+	for size := 1; size <= len(stream); size++ {
+		var f frames
+		replies := 0
+		for rest := stream; len(rest) > 0; rest = rest[min(size, len(rest)):] {
+			replies += f.advance(rest[:min(size, len(rest))])
+		}
+		require.Equal(t, 5, replies, "in pieces of %d", size)
+	}
+}
