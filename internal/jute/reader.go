@@ -93,7 +93,8 @@ func (r *Reader) Int64() int64 {
 // View reads a buffer without copying it: the result is part of Src and lives
 // as long as Src is not overwritten. null is nil, and an empty buffer is not.
 func (r *Reader) View() []byte {
-	at, n := r.pos, int(r.Int32())
+	at := r.pos // on its own line: a call beside it might be evaluated first
+	n := int(r.Int32())
 	switch {
 	case r.err != nil || n == -1:
 		return nil
@@ -121,7 +122,8 @@ func (r *Reader) String() string { return string(r.text()) }
 
 // text reads a string without copying it.
 func (r *Reader) text() []byte {
-	at, v := r.pos, r.View()
+	at := r.pos
+	v := r.View()
 	if !utf8.Valid(v) {
 		r.fail(at, "string is not valid UTF-8")
 		return nil
@@ -133,7 +135,8 @@ func (r *Reader) text() []byte {
 // minItemSize bytes each, and fails when that many cannot follow. A null vector
 // has the count -1.
 func (r *Reader) Count(minItemSize int) int {
-	at, n := r.pos, int(r.Int32())
+	at := r.pos
+	n := int(r.Int32())
 	if r.err != nil || n == -1 {
 		return min(n, 0)
 	}
