@@ -1,0 +1,2 @@
+// Package recipes
+package recipes
