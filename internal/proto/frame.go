@@ -12,7 +12,7 @@ const DefaultMaxFrame = 4 << 20
 
 const (
 	// frameChunk is how much memory a length alone is trusted with.
-	frameChunk = 64 << 10
+	frameChunk = 32 << 10
 	// frameKeep is the largest buffer that is kept for frames to come.
 	frameKeep = 256 << 10
 )
