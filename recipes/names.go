@@ -127,5 +127,7 @@ func newID() string { return uuid.NewString() }
 // other name does.
 func idPrefix(id string) string { return "_c_" + id + "-" }
 
+func hasID(name, id string) bool { return strings.HasPrefix(name, idPrefix(id)) }
+
 // prefix is the path component that a sequential create gets.
 func (n Names) prefix(id string) string { return idPrefix(id) + n.own }

@@ -76,7 +76,7 @@ func TestOwnNamesAreWhatCuratorWrites(t *testing.T) {
 	place, ok := names.Parse(name)
 	require.True(t, ok)
 	assert.EqualValues(t, 42, place.Seq)
-	assert.True(t, strings.HasPrefix(name, idPrefix(id)))
+	assert.True(t, hasID(name, id))
 }
 
 func TestMarkersAreChecked(t *testing.T) {

@@ -1,0 +1,61 @@
+package recipes
+
+import (
+	"context"
+	"time"
+
+	"github.com/conclave-go/conclave/keeper"
+	"github.com/conclave-go/conclave/retry"
+)
+
+// tend runs in the session's Go from the grant to the end of Release, so that a
+// shutdown waits for the holder. It ends the hold when the shutdown begins, and
+// has the node watched once the hold is older than a tenth of the timeout: most
+// holds are over by then and cost nothing.
+func (h *Hold) tend(ctx context.Context) {
+	young := time.NewTimer(h.s.Timeout() / 10)
+	defer young.Stop()
+	closing := h.s.Closing()
+	for {
+		select {
+		case <-h.released:
+			return
+		case <-ctx.Done():
+			// The session is over, or the shutdown waits no longer.
+			h.state()
+			return
+		case <-closing:
+			h.state()
+			closing = nil
+		case <-young.C:
+			// It fails only when the session is over.
+			_ = h.s.Go(h.watchNode)
+		}
+	}
+}
+
+// watchNode ends the hold when somebody deletes its node.
+func (h *Hold) watchNode(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.ctx, cancel)()
+
+	delays := retry.Policy{Max: max(h.s.Timeout()/10, retry.DefaultInitial)}.Delays()
+	for ctx.Err() == nil {
+		look := &keeper.Exists{Path: h.Node(), Watch: true}
+		if err := h.s.Do(ctx, look); err != nil {
+			_ = delays.Wait(ctx) // the loop asks ctx
+			continue
+		}
+		if !look.Found || look.Stat.Czxid != h.token {
+			look.Watched.Close()
+			h.lose(errDeleted)
+			return
+		}
+		// Any event asks for another look. When the hold ends first the watch
+		// stays: the node's removal fires it.
+		if _, err := look.Watched.Wait(ctx); err != nil {
+			_ = delays.Wait(ctx)
+		}
+	}
+}
