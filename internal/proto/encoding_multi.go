@@ -19,8 +19,8 @@ var (
 func (e *Encoding) decodeMulti(m *keeper.Multi, body []byte) error {
 	in := multiReader{r: jute.Reader{Src: body}}
 	more := in.more()
-	if err := in.r.Err(); err != nil {
-		return allUndecodable(m, err, keeper.Unknown)
+	if !more && (in.r.Err() != nil || len(m.Ops) > 0) {
+		return allUndecodable(m, countError(&in), keeper.Unknown)
 	}
 	if more && in.h.Type == OpError {
 		return e.decodeFailedMulti(m, &in)
