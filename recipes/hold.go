@@ -137,9 +137,10 @@ func (h *Hold) Commit(ctx context.Context, ops ...keeper.Op) error {
 // to delete the node. Every call returns the same; one that comes while another
 // is at work waits for it, or for its own ctx.
 //
-// When ctx ends, or the connection is lost, the hold was kept until its release
-// and Release returns nil: the node is then removed in the background, which a
-// shutdown of the connection waits for.
+// Release waits for the answer no longer than ctx allows and the session timeout
+// lasts. When it does not get one, the hold was still kept until its release, so
+// it returns nil; the node is then removed in the background, which a shutdown of
+// the connection waits for.
 //
 // It costs one request.
 func (h *Hold) Release(ctx context.Context) error {
@@ -174,6 +175,8 @@ func (h *Hold) leave(ctx context.Context) error {
 		h.line.passTurn(nil)
 		return lost
 	}
+	ctx, cancel := context.WithTimeout(ctx, h.s.Timeout())
+	defer cancel()
 	err := h.line.handOver(ctx, h.s, h.node)
 	switch {
 	case err == nil:

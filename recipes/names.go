@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,6 +119,16 @@ func (n Names) Sort(names []string) (line []Place, others int) {
 		return cmp.Or(cmp.Compare(a.Seq, b.Seq), strings.Compare(a.Name, b.Name))
 	})
 	return line, len(names) - len(line)
+}
+
+// WhoAmI returns "host/pid" of this process: what a contender's node holds by
+// default, to help whoever looks at a line that does not move.
+func WhoAmI() []byte {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown-host"
+	}
+	return fmt.Appendf(nil, "%s/%d", host, os.Getpid())
 }
 
 // newID returns what makes a contender's name its own.
