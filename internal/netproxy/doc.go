@@ -3,7 +3,7 @@
 // answers after the server has acted on the requests: the one fault a real
 // server cannot be asked to make.
 //
-// It reads the server's side of the ZooKeeper protocol as far as the length of
-// each frame and the number of the request it answers, to tell replies from
-// heartbeats and notifications. Everything else passes unread.
+// It reads the ZooKeeper protocol as far as the length of each frame, the kind
+// of each request and the number that a reply answers. Everything else passes
+// unread.
 package netproxy

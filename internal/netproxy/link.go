@@ -4,13 +4,18 @@ import (
 	"context"
 	"net"
 	"sync"
+
+	"github.com/conclave-go/conclave/internal/proto"
 )
 
 // link is one connection through the proxy.
 type link struct {
 	proxy  *Proxy
 	client net.Conn
-	frames frames // owned by the goroutine that copies towards the client, under proxy.mu
+
+	requests frames                 // guarded by proxy.mu
+	replies  frames                 // guarded by proxy.mu
+	asked    map[int32]proto.OpCode // guarded by proxy.mu: requests not yet answered
 
 	ctx    context.Context //nolint:containedctx // the link's life: its dial ends with it
 	cancel context.CancelFunc
@@ -20,7 +25,11 @@ type link struct {
 }
 
 func newLink(p *Proxy, client net.Conn) *link {
-	l := &link{proxy: p, client: client}
+	l := &link{
+		proxy: p, client: client, asked: make(map[int32]proto.OpCode),
+		requests: frames{head: make([]byte, 12)}, // and the opcode
+		replies:  frames{head: make([]byte, 8)},
+	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
@@ -80,6 +89,8 @@ func (l *link) copy(to, from net.Conn, d Direction) {
 		pass, due := buf[:n], (*fault)(nil)
 		if d == ToClient {
 			pass, due = l.proxy.damage(l, pass)
+		} else {
+			l.proxy.note(l, pass)
 		}
 		if _, werr := to.Write(pass); err == nil {
 			err = werr

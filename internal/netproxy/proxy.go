@@ -7,6 +7,8 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"github.com/conclave-go/conclave/internal/proto"
 )
 
 // Direction is one way through the proxy, or both.
@@ -115,14 +117,15 @@ func (p *Proxy) Resume() {
 	p.freed = make(chan struct{})
 }
 
-// LoseReplies swallows what the server sends from now on and cuts everything
-// as soon as n replies to requests have been swallowed: the server has acted on
-// n requests whose clients will never hear of it. Heartbeats and notifications
-// are swallowed and not counted. The channel is closed after the cut; then the
-// proxy is as before. It replaces an earlier LoseReplies or CutAfter that has
-// not come to its end, whose channel stays open.
-func (p *Proxy) LoseReplies(n int) <-chan struct{} {
-	return p.plan(&fault{replies: n, swallow: true})
+// LoseReplies swallows what the server sends from now on and cuts everything as
+// soon as n replies have been swallowed: the server has acted on n requests
+// whose clients will never hear of it. With ops only the replies to requests of
+// these kinds are counted: a client sends others by itself, to keep its session
+// or to prove it. The channel is closed after the cut; then the proxy is as
+// before. It replaces an earlier LoseReplies or CutAfter that has not come to
+// its end, whose channel stays open.
+func (p *Proxy) LoseReplies(n int, ops ...proto.OpCode) <-chan struct{} {
+	return p.plan(&fault{swallow: true, replies: n, ops: ops})
 }
 
 // CutAfter lets n more bytes of what the server sends pass and then cuts

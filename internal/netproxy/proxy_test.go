@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/conclave-go/conclave/internal/proto"
 )
 
 const patience = 30 * time.Second
@@ -98,10 +100,12 @@ func wantSilence(t *testing.T, conn net.Conn) {
 	require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
 }
 
-// frame is a reply to the request of that number.
-func frame(xid int32, body string) []byte {
-	b := binary.BigEndian.AppendUint32(nil, uint32(4+len(body)))
-	return append(binary.BigEndian.AppendUint32(b, uint32(xid)), body...)
+// frame is a request of a kind, and at the same time the reply to it: the server
+// is an echo.
+func frame(xid int32, op proto.OpCode, body string) []byte {
+	b := binary.BigEndian.AppendUint32(nil, uint32(8+len(body)))
+	b = binary.BigEndian.AppendUint32(b, uint32(xid))
+	return append(binary.BigEndian.AppendUint32(b, uint32(op)), body...)
 }
 
 func TestForwardsBothWaysAndTheEnd(t *testing.T) {
@@ -197,16 +201,16 @@ func TestLoseRepliesSwallowsAndCountsRepliesOnly(t *testing.T) {
 	const handshake, ping, notification, auth = 0, -2, -1, -4
 	p := Start(t, echo(t))
 	conn := dial(t, p)
-	send(t, conn, frame(handshake, "session"))
-	wantBytes(t, conn, frame(handshake, "session"))
-	send(t, conn, frame(1, "one"))
-	wantBytes(t, conn, frame(1, "one"))
+	for _, f := range [][]byte{frame(handshake, 0, "session"), frame(1, proto.OpGetData, "one")} {
+		send(t, conn, f)
+		wantBytes(t, conn, f)
+	}
 
 	lost := p.LoseReplies(2)
 	for _, uncounted := range []int32{ping, notification, auth, handshake} {
-		send(t, conn, frame(uncounted, "x"))
+		send(t, conn, frame(uncounted, proto.OpGetData, "x"))
 	}
-	two := frame(2, "two")
+	two := frame(2, proto.OpGetData, "two")
 	send(t, conn, two[:3]) // in pieces: a boundary of reads is none of frames
 	send(t, conn, two[3:9])
 	send(t, conn, two[9:])
@@ -216,13 +220,30 @@ func TestLoseRepliesSwallowsAndCountsRepliesOnly(t *testing.T) {
 		require.Fail(t, "cut after one reply")
 	default:
 	}
-	send(t, conn, frame(3, "three"))
+	send(t, conn, frame(3, proto.OpDelete, "three"))
 	<-lost
 	wantEnd(t, conn)
 
-	again := dial(t, p)
-	send(t, again, frame(4, "four"))
-	wantBytes(t, again, frame(4, "four"))
+	again, four := dial(t, p), frame(4, proto.OpGetData, "four")
+	send(t, again, four)
+	wantBytes(t, again, four)
+}
+
+func TestLoseRepliesToOneKindOfRequest(t *testing.T) {
+	p := Start(t, echo(t))
+	conn := dial(t, p)
+	lost := p.LoseReplies(1, proto.OpCreate, proto.OpCreate2)
+	send(t, conn, frame(1, proto.OpSync, "a client's own business"))
+	send(t, conn, frame(2, proto.OpDelete, "x"))
+	wantSilence(t, conn)
+	select {
+	case <-lost:
+		require.Fail(t, "cut after the reply to another request")
+	default:
+	}
+	send(t, conn, frame(3, proto.OpCreate2, "y"))
+	<-lost
+	wantEnd(t, conn)
 }
 
 func TestCutAfterStopsInTheMiddle(t *testing.T) {
@@ -245,19 +266,22 @@ func TestPlainTextPasses(t *testing.T) {
 	wantBytes(t, conn, text)
 }
 
-// However the bytes of a stream are cut up, the same replies are counted.
+// However the bytes of a stream are cut up, the same frames are seen.
 func TestFramesDoNotDependOnReads(t *testing.T) {
 	var stream []byte
+	var want []int32
 	for xid := int32(-4); xid <= 4; xid++ {
-		stream = append(stream, frame(xid, "body of some length"[:4+xid])...)
+		stream = append(stream, frame(xid, proto.OpSync, "body of some length"[:4+xid])...)
+		want = append(want, xid)
 	}
-	stream = append(stream, frame(5, "")...)
-	for size := 1; size <= len(stream); size++ {
-		var f frames
-		replies := 0
-		for rest := stream; len(rest) > 0; rest = rest[min(size, len(rest)):] {
-			replies += f.advance(rest[:min(size, len(rest))])
+	for _, head := range []int{8, 12} {
+		for size := 1; size <= len(stream); size++ {
+			f := frames{head: make([]byte, head)}
+			var seen []int32
+			for rest := stream; len(rest) > 0; rest = rest[min(size, len(rest)):] {
+				f.advance(rest[:min(size, len(rest))], func(head []byte) { seen = append(seen, number(head)) })
+			}
+			require.Equal(t, want, seen, "in pieces of %d", size)
 		}
-		require.Equal(t, 5, replies, "in pieces of %d", size)
 	}
 }

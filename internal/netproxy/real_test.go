@@ -7,6 +7,7 @@ import (
 	"github.com/go-zookeeper/zk"
 	"github.com/stretchr/testify/require"
 
+	"github.com/conclave-go/conclave/internal/proto"
 	"github.com/conclave-go/conclave/internal/zkreal"
 )
 
@@ -29,7 +30,7 @@ func TestLoseRepliesOfARealServer(t *testing.T) {
 			break
 		}
 	}
-	lost := p.LoseReplies(1)
+	lost := p.LoseReplies(1, proto.OpCreate)
 	_, err = conn.Create("/lost-reply", nil, 0, zk.WorldACL(zk.PermAll))
 	require.ErrorIs(t, err, zk.ErrConnectionClosed)
 	<-lost
