@@ -3,7 +3,9 @@ package zkserver_test
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/conclave-go/conclave/internal/zkreal"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// zkreal.Main stops the real server that tests share and looks for goroutines
+// that were left behind.
+func TestMain(m *testing.M) { zkreal.Main(m) }

@@ -47,8 +47,8 @@ var ops = map[proto.OpCode]opSpec{
 	proto.OpSetWatches:    {kind: "setWatches", word: "SETW", serve: reading(setWatches)},
 	proto.OpSetWatches2:   {kind: "setWatches", word: "STW2", serve: reading(setWatches2)},
 	proto.OpAddWatch:      {kind: "addWatch", word: "ADDW", serve: reading(addWatch)},
-	proto.OpCheckWatches:  {kind: "checkWatches", word: "CHKW", serve: reading(checkWatches)},
-	proto.OpRemoveWatches: {kind: "removeWatches", word: "REMW", serve: reading(removeWatches)},
+	proto.OpCheckWatches:  {kind: "checkWatches", word: "CHKW", nullPath: keeper.ErrMarshalling, serve: reading(checkWatches)},
+	proto.OpRemoveWatches: {kind: "removeWatches", word: "REMW", nullPath: keeper.ErrMarshalling, serve: reading(removeWatches)},
 
 	proto.OpPing:         {kind: kindPing, word: "PING", serve: servePing},
 	proto.OpAuth:         {kind: "auth", word: "AUTH", strict: true, serve: serveAuth},
