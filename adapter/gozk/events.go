@@ -247,7 +247,8 @@ func (t *tracker) plant(p planted) bool {
 		return t.deaf > 2
 	}
 	t.deaf = 0
-	id := t.c.zk.SessionID()
+	state := t.c.zk.State()
+	id := t.c.zk.SessionID() // after the state: see session.handshake
 	// go-zookeeper ends all watches of a session before it has the next id, so
 	// a sentinel that has not fired at this point belongs to session id.
 	select {
@@ -260,6 +261,10 @@ func (t *tracker) plant(p planted) bool {
 	}
 	if t.cur == nil {
 		t.cur = newSession(t.c, id)
+		if state == zk.StateHasSession && !t.down.IsZero() {
+			t.cur.handshake(t.down)
+		}
+		t.c.all.run(t.cur.heart)
 		t.c.cfg.logger.Debug("session found", "session", id)
 	}
 	t.sentinel = p.fired

@@ -24,12 +24,11 @@ type session struct {
 	proof validity // guarded by mu
 }
 
-// newSession starts the session's heart, which ends with the session.
+// newSession makes a session whose heart does not run yet.
 func newSession(c *Conn, id int64) *session {
 	s := &session{c: c, id: id, done: make(chan struct{}), kick: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.watches.init(s)
-	c.all.run(s.heart)
 	return s
 }
 
