@@ -110,7 +110,7 @@ func (c *contender) verify(ctx context.Context) error {
 	case !look.Found:
 		c.step = stepLook
 	case look.Stat.EphemeralOwner != c.s.ID():
-		c.renew() // until it vanishes, the old node stands ahead of us
+		c.renew()
 		c.slow = true
 	default:
 		c.czxid = look.Stat.Czxid

@@ -36,28 +36,29 @@ func newFakeEnsemble() *fakeEnsemble {
 	}
 }
 
-// fakeSession is a keeper.Session over the ensemble. Fields before mu are set
-// before use.
+// fakeSession is a keeper.Session over the ensemble. Fields before the mutexes
+// are set before use.
 type fakeSession struct {
 	e       *fakeEnsemble
 	id      int64
 	timeout time.Duration
-	// before may answer a request in the server's stead: by an error the request
-	// then has, applied or not.
-	before func(r keeper.Request) (err error, apply bool)
-	// unproved makes ValidUntil stand still.
-	unproved bool
+	hang    bool   // Do waits for ctx, as without a connection
+	atLapse func() // runs under mu when an AfterLapse is registered
 
 	done, closing chan struct{}
 	work          sync.WaitGroup
 	stopWork      context.CancelFunc
 	workCtx       context.Context
 
-	mu     sync.Mutex
-	err    error
-	valid  time.Time
-	lapses []func(error)
-	sent   []string // what was sent, "create /a"
+	faults sync.Mutex
+	before func(r keeper.Request) (err error, apply bool) // guarded by faults; see on
+
+	mu       sync.Mutex
+	err      error
+	valid    time.Time
+	unproved bool // ValidUntil stands still
+	lapses   []func(error)
+	sent     []string // what was sent, "create /a"
 }
 
 func (e *fakeEnsemble) session() *fakeSession {
@@ -80,6 +81,23 @@ func (s *fakeSession) Session(ctx context.Context) (keeper.Session, error) {
 	return s, ctx.Err()
 }
 
+// on installs what may answer a request in the server's stead: by an error the
+// request then has, applied or not.
+func (s *fakeSession) on(before func(r keeper.Request) (err error, apply bool)) {
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	s.before = before
+}
+
+func (s *fakeSession) fault(r keeper.Request) (err error, apply bool) {
+	s.faults.Lock()
+	defer s.faults.Unlock()
+	if s.before == nil {
+		return nil, true
+	}
+	return s.before(r)
+}
+
 func (s *fakeSession) ID() int64                    { return s.id }
 func (s *fakeSession) Timeout() time.Duration       { return s.timeout }
 func (s *fakeSession) Done() <-chan struct{}        { return s.done }
@@ -95,12 +113,21 @@ func (s *fakeSession) Err() error {
 func (s *fakeSession) ValidUntil() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !s.unproved && s.err == nil && slices.ContainsFunc(s.lapses, func(f func(error)) bool { return f != nil }) {
+		s.prove() // by the heartbeat
+	}
 	return s.valid
 }
+
+// prove moves valid on; mu is held.
+func (s *fakeSession) prove() { s.valid = time.Now().Add(s.timeout * 19 / 20) }
 
 func (s *fakeSession) AfterLapse(f func(error)) func() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.atLapse != nil {
+		s.atLapse()
+	}
 	i := len(s.lapses)
 	s.lapses = append(s.lapses, f)
 	return func() bool {
@@ -147,18 +174,23 @@ func (s *fakeSession) Do(ctx context.Context, reqs ...keeper.Request) error {
 	if err := keeper.Admit(ctx, s.id, reqs...); err != nil {
 		return err
 	}
+	if s.hang {
+		<-ctx.Done()
+		for _, r := range reqs {
+			r.Meta().Err = &keeper.OpError{Op: r.Name(), Path: r.Target(), Err: ctx.Err(), Outcome: keeper.NotApplied}
+		}
+		return reqs[0].Meta().Err
+	}
 	var first error
 	for _, r := range reqs {
-		err, apply := error(nil), true
+		err, apply := s.fault(r)
 		if cause := s.Err(); cause != nil {
 			err, apply = &keeper.OpError{Op: r.Name(), Path: r.Target(), Err: cause, Outcome: keeper.NotApplied}, false
-		} else if s.before != nil {
-			err, apply = s.before(r)
 		}
 		s.mu.Lock()
 		s.sent = append(s.sent, r.Name())
 		if !s.unproved {
-			s.valid = time.Now().Add(s.timeout * 19 / 20)
+			s.prove()
 		}
 		s.mu.Unlock()
 		if apply {

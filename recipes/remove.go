@@ -55,8 +55,8 @@ func (l *Line) removeByID(ctx context.Context, s keeper.Session, id string) erro
 	if list.Err != nil {
 		return list.Err
 	}
-	if keeper.OutcomeOf(barrier.Err) == keeper.Unknown {
-		return barrier.Err
+	if !errors.Is(barrier.Err, keeper.ErrNoNode) && !errors.Is(barrier.Err, keeper.ErrNoAuth) {
+		return barrier.Err // it has not been refused by the quorum
 	}
 	var own []string
 	for _, name := range list.Names {
