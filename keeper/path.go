@@ -91,6 +91,15 @@ func componentFault(name string) string {
 }
 
 func textFault(s string) string {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return unusualTextFault(s[i:])
+		}
+	}
+	return ""
+}
+
+func unusualTextFault(s string) string {
 	for i, r := range s {
 		if !forbidden(r) {
 			continue
