@@ -47,17 +47,31 @@ func (l *loop) pulse(now time.Time) {
 		return
 	}
 	if c.nextBeat.IsZero() {
-		// Whoever lets go within a tenth costs nothing; but where little time is
-		// left the first heartbeat cannot wait.
-		c.nextBeat = now.Add(c.beatEvery())
-		if until.Sub(now) < c.timeout/5 {
-			c.nextBeat = now
+		c.nextBeat = now
+		if c.beatCanWait(now, until) {
+			c.nextBeat = now.Add(c.beatEvery())
 		}
 	}
 	if !now.Before(c.nextBeat) {
 		c.beat(now)
 		c.nextBeat = now.Add(c.beatEvery())
 	}
+}
+
+// beatCanWait tells whether the first heartbeat for somebody new may go out a
+// tenth of the timeout from now, so that whoever lets go before costs nothing.
+// The session must last until then, and, by what that heartbeat will prove,
+// until the next ones can prove something by the first: that takes three more.
+func (c *conn) beatCanWait(now, until time.Time) bool {
+	if until.Sub(now) < c.timeout/5 {
+		return false
+	}
+	if proof := c.frames.before(now.Add(c.beatEvery())); !proof.IsZero() {
+		if later := validFrom(proof, c.timeout); later.After(until) {
+			until = later
+		}
+	}
+	return until.Sub(now) >= c.timeout*9/20
 }
 
 func (c *conn) beatEvery() time.Duration { return max(c.timeout/10, minBeat) }

@@ -7,8 +7,9 @@ import (
 )
 
 // frameTimes remembers when frames were sent on one connection, as far back and
-// as finely as validity needs it. The connection's writer owns it.
+// as finely as validity needs it. The writer adds to it; mu guards ring and n.
 type frameTimes struct {
+	mu    sync.Mutex
 	ring  [32]time.Time
 	n     int           // frames recorded so far
 	quiet time.Duration // frames closer than this to the one before are left out
@@ -27,6 +28,8 @@ func newFrameTimes(handshake time.Time, timeout time.Duration) *frameTimes {
 
 // sent records a frame whose write began at that time.
 func (f *frameTimes) sent(at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.n > 0 && at.Sub(f.ring[(f.n-1)%len(f.ring)]) < f.quiet {
 		return
 	}
@@ -38,6 +41,8 @@ func (f *frameTimes) sent(at time.Time) {
 // is old enough to have reached the leader before s; the zero time if there is
 // none.
 func (f *frameTimes) before(s time.Time) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for i := f.n - 1; i >= 0 && i >= f.n-len(f.ring); i-- {
 		if at := f.ring[i%len(f.ring)]; s.Sub(at) >= f.age {
 			return at
@@ -79,12 +84,17 @@ func (v *validity) prove(now, from time.Time, timeout time.Duration) {
 	if !v.until.IsZero() {
 		v.tellLapsed(now)
 	}
-	if until := from.Add(timeout - timeout/20); until.After(v.until) {
+	if until := validFrom(from, timeout); until.After(v.until) {
 		v.until = until
 	}
 	if v.state == sessionLapsed && now.Before(v.until) {
 		v.enter(sessionLive)
 	}
+}
+
+// validFrom is how long a session is valid that was alive at the leader at from.
+func validFrom(from time.Time, timeout time.Duration) time.Time {
+	return from.Add(timeout - timeout/20)
 }
 
 func (v *validity) validUntil() time.Time {
