@@ -51,7 +51,7 @@ about three times the session timeout and ends with a table of what was checked.
 		},
 	}
 	cmd.Flags().StringVar(&servers, "servers", "", "`host:port,…` of an ensemble; default is a server in this process")
-	cmd.Flags().DurationVar(&timeout, "session-timeout", 0, "session timeout to ask for (default 2s in process, 4s otherwise)")
+	cmd.Flags().DurationVar(&timeout, "session-timeout", 0, "session timeout to ask for (default 3s in process, 4s otherwise)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "narrate in JSON, one object a line")
 	return cmd
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -42,7 +43,7 @@ can do everything. SIGINT and SIGTERM stop it.`,
 			}
 			bound, err := srv.Listen(addr)
 			if err != nil {
-				return fmt.Errorf("listen on %s: %w", addr, err)
+				return errors.Join(fmt.Errorf("listen on %s: %w", addr, err), srv.Close())
 			}
 			out := cmd.OutOrStdout()
 			fmt.Fprintf(out, "conclave server listens on %s\n", bound)

@@ -18,7 +18,7 @@ type Config struct {
 	// Servers is the connect string of a real ensemble; "" starts the
 	// in-process server.
 	Servers string
-	// SessionTimeout is asked for; 0 means 2 s in process and 4 s otherwise. The
+	// SessionTimeout is asked for; 0 means 3 s in process and 4 s otherwise. The
 	// cut-off clients' sessions take as long to expire.
 	SessionTimeout time.Duration
 	// Out gets the narration, and must be set.
@@ -110,7 +110,7 @@ func open(ctx context.Context, cfg Config) (_ *stage, err error) {
 
 func (s *stage) startServer() error {
 	if s.timeout == 0 {
-		s.timeout = 2 * time.Second
+		s.timeout = 3 * time.Second
 	}
 	srv, err := zkserver.New(zkserver.Options{Tick: 200 * time.Millisecond})
 	if err != nil {

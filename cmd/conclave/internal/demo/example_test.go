@@ -11,7 +11,7 @@ import (
 
 func Example() {
 	report, err := demo.Run(context.Background(), demo.Config{
-		SessionTimeout: time.Second,
+		SessionTimeout: 2 * time.Second,
 		Out:            io.Discard,
 	})
 	if err != nil {

@@ -73,6 +73,10 @@ func electLeader(ctx context.Context, s *stage) error {
 	s.narrator.fact(alone && string(seen.Value) == first.who.name && seen.Token == first.leadership.Token(),
 		"one of five candidates leads", "an outsider sees %s with token %d", seen.Value, seen.Token)
 
+	stop := context.AfterFunc(first.leadership.Context(), func() {
+		s.narrator.say(first.who.name, "knows that its term is over: %v", context.Cause(first.leadership.Context()))
+	})
+	defer stop()
 	s.narrator.say(first.who.name, "vanishes: its link is severed, nobody is told")
 	first.who.link.Sever()
 	second, err := next()
@@ -81,9 +85,10 @@ func electLeader(ctx context.Context, s *stage) error {
 	}
 	s.narrator.say(second.who.name, "leads, with fencing token %d", second.leadership.Token())
 	s.narrator.fact(!first.leadership.Valid(), "the dead leader had stopped believing by then",
-		"%v", context.Cause(first.leadership.Context()))
+		"its term ended as %v", keeper.ErrHoldLost)
 	s.narrator.fact(second.who != first.who && second.leadership.Token() > first.leadership.Token(),
 		"another took over with a greater token", "%d after %d", second.leadership.Token(), first.leadership.Token())
+	first.who.link.Heal()
 	if err := second.leadership.Release(ctx); err != nil {
 		return fmt.Errorf("%s resigns: %w", second.who.name, err)
 	}

@@ -42,7 +42,7 @@ func fenceLateWrite(ctx context.Context, s *stage) error {
 	learned := make(chan time.Time, 1)
 	stop := context.AfterFunc(held.Context(), func() {
 		learned <- time.Now()
-		s.narrator.say(old.name, "learns that its hold is over: %v", context.Cause(held.Context()))
+		s.narrator.say(old.name, "learns from its own clock: %v", context.Cause(held.Context()))
 	})
 	defer stop()
 	// Whoever comes later must wait for the servers to expire the old session.
@@ -67,7 +67,7 @@ func fenceLateWrite(ctx context.Context, s *stage) error {
 	guard := held.Guard()
 	err = held.Commit(ctx, &keeper.Set{Path: ledger, Data: []byte("too late"), Version: keeper.AnyVersion})
 	s.narrator.fact(errors.Is(err, keeper.ErrNotHeld) && keeper.OutcomeOf(err) == keeper.NotApplied,
-		"its late guarded write is refused at the door", "%v", err)
+		"its late guarded write is refused at the door", "%s, %v", keeper.OutcomeOf(err), keeper.ErrNotHeld)
 
 	// The same write as it would arrive had it been under way all the time: by
 	// another session, past the door.
@@ -80,7 +80,8 @@ func fenceLateWrite(ctx context.Context, s *stage) error {
 		return err
 	}
 	err = session.Do(ctx, delayed)
-	s.narrator.fact(errors.Is(err, keeper.ErrNoNode), "and refused by the server, had it been under way", "%v", err)
+	s.narrator.fact(errors.Is(err, keeper.ErrNoNode), "and refused by the server, had it been under way",
+		"its guard fails: %v", keeper.ErrNoNode)
 
 	if err := next.Commit(ctx, &keeper.Set{Path: ledger, Data: []byte("by the heir"), Version: keeper.AnyVersion}); err != nil {
 		return fmt.Errorf("%s writes: %w", heir.name, err)
