@@ -79,10 +79,9 @@ func TestAdmitRefusesBadInput(t *testing.T) {
 		"typed nil multi":            (*keeper.Multi)(nil),
 	} {
 		t.Run(name, func(t *testing.T) {
-			before := &keeper.Get{Path: "/before"}
-			after := &keeper.Multi{Ops: []keeper.Op{&keeper.Create{Path: "/after"}}}
-			after.Ops[0].(*keeper.Create).Created = "stale"
-			before.Data = []byte("stale")
+			before := &keeper.Get{Path: "/before", Data: []byte("stale")}
+			op := &keeper.Create{Path: "/after", Created: "stale"}
+			after := &keeper.Multi{Ops: []keeper.Op{op}}
 
 			err := keeper.Admit(t.Context(), 1, before, bad, after)
 			require.ErrorIs(t, err, keeper.ErrInvalid)
@@ -90,9 +89,9 @@ func TestAdmitRefusesBadInput(t *testing.T) {
 			require.ErrorAs(t, err, &invalid)
 			require.NotEmpty(t, invalid.What)
 			requireRefused(t, err, keeper.ErrInvalid, -1, []keeper.Request{before, after})
-			require.ErrorIs(t, after.Ops[0].Meta().Err, keeper.ErrNotSent)
+			require.ErrorIs(t, op.Err, keeper.ErrNotSent)
 			require.Nil(t, before.Data, "a refused call leaves no results of an earlier one")
-			require.Empty(t, after.Ops[0].(*keeper.Create).Created)
+			require.Empty(t, op.Created)
 		})
 	}
 }

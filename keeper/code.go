@@ -5,7 +5,7 @@ import "fmt"
 // Code is an error number of the ZooKeeper protocol. It is an error itself, so
 // errors.Is(err, keeper.ErrNoNode) holds for whatever wraps it. A number that
 // is not named here is kept as it came.
-type Code int32
+type Code int32 //nolint:errname // the name users read: keeper.Code
 
 // Codes of the protocol. All are made by servers, except ErrConnectionLoss,
 // ErrOperationTimeout and ErrRequestTimeout, which only a client makes; a
@@ -50,6 +50,8 @@ const (
 )
 
 // codeNames is the table behind String and ParseCode.
+//
+//nolint:gochecknoglobals // a table that never changes
 var codeNames = [...]struct {
 	code Code
 	name string

@@ -87,7 +87,7 @@ func (e *InvalidError) Error() string {
 }
 
 // Is makes every InvalidError an ErrInvalid.
-func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+func (*InvalidError) Is(target error) bool { return target == ErrInvalid }
 
 // quotePath leaves ordinary paths as they are and quotes those that would
 // garble a log line.

@@ -20,6 +20,7 @@ const (
 	PersistentSequentialTTL
 )
 
+//nolint:gochecknoglobals // a table that never changes
 var modeNames = [...]string{
 	"persistent", "ephemeral", "persistent-sequential", "ephemeral-sequential",
 	"container", "persistent-ttl", "persistent-sequential-ttl",

@@ -27,7 +27,7 @@ func pathError(path, why string) error {
 // one component of a path. Recipes pass every name a user gives them through
 // it, so that a name cannot escape its directory.
 func ValidateName(what, name string) error {
-	why := ""
+	var why string
 	switch {
 	case name == "":
 		why = "is empty"

@@ -61,15 +61,17 @@ func requireVerdict(t require.TestingT, valid bool, err error, path string) {
 	require.Less(t, len(err.Error()), 1000)
 }
 
-var pathSeeds = []string{
-	"", "/", "a", "/a", "/a/b", "/a/", "//", "/a//b", "/./x", "/.", "/..", "/../x", "/a/..", "/a/.b", "/...", "/a..", "/ a",
-	"/\x00", "/a\x00b", "/\x01", "/\x1f", "/\x20", "/\x7e", "/\x7f", "/\u0085", "/\u009f", "/\u00a0", "/é/ü",
-	"/\ud7ff", "/\xed\xa0\x80", "/\ue000", "/\uf8ff", "/\uf900", "/\uffef", "/\ufff0", "/\ufffd", "/\uffff", "/\U0001F600",
-	"/\xff", "/a\xc3", "\xff", "/a/\x80/b", strings.Repeat("/a", 1<<19),
+func pathSeeds() []string {
+	return []string{
+		"", "/", "a", "/a", "/a/b", "/a/", "//", "/a//b", "/./x", "/.", "/..", "/../x", "/a/..", "/a/.b", "/...", "/a..", "/ a",
+		"/\x00", "/a\x00b", "/\x01", "/\x1f", "/\x20", "/\x7e", "/\x7f", "/\u0085", "/\u009f", "/\u00a0", "/é/ü",
+		"/\ud7ff", "/\xed\xa0\x80", "/\ue000", "/\uf8ff", "/\uf900", "/\uffef", "/\ufff0", "/\ufffd", "/\uffff", "/\U0001F600",
+		"/\xff", "/a\xc3", "\xff", "/a/\x80/b", strings.Repeat("/a", 1<<19),
+	}
 }
 
 func TestPathsAgainstTheReference(t *testing.T) {
-	for _, path := range pathSeeds {
+	for _, path := range pathSeeds() {
 		requireReference(t, path)
 		requireReference(t, strings.TrimPrefix(path, "/"))
 	}
@@ -84,7 +86,7 @@ func TestPathsAgainstTheReference(t *testing.T) {
 }
 
 func FuzzValidatePath(f *testing.F) {
-	for _, path := range pathSeeds {
+	for _, path := range pathSeeds() {
 		f.Add(path)
 	}
 	f.Fuzz(func(t *testing.T, path string) { requireReference(t, path) })

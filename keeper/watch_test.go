@@ -16,7 +16,9 @@ type unwatched struct{ n atomic.Int32 }
 
 func (u *unwatched) Unwatch(*keeper.Watch) { u.n.Add(1) }
 
-var changed = keeper.Event{Type: keeper.EventDataChanged, Path: "/a", Zxid: 7}
+func changed() keeper.Event {
+	return keeper.Event{Type: keeper.EventDataChanged, Path: "/a", Zxid: 7}
+}
 
 func TestWatchDeliversOneEvent(t *testing.T) {
 	var b unwatched
@@ -24,14 +26,14 @@ func TestWatchDeliversOneEvent(t *testing.T) {
 	require.Equal(t, "/a", w.Path())
 	require.Equal(t, keeper.WatchData, w.Kind())
 
-	require.True(t, w.Fire(changed), "nobody reads, and Fire does not block")
+	require.True(t, w.Fire(changed()), "nobody reads, and Fire does not block")
 	require.False(t, w.Fire(keeper.Event{Type: keeper.EventDeleted}), "a spent watch takes nothing more")
 	w.Close()
 	require.Zero(t, b.n.Load(), "the server's watch is gone already")
 
 	ev, err := w.Wait(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, changed, ev)
+	require.Equal(t, changed(), ev)
 	require.True(t, ev.OK())
 
 	ev, err = w.Wait(t.Context())
@@ -49,8 +51,8 @@ func TestWatchWaitsForItsEvent(t *testing.T) {
 		ev, _ := w.Wait(context.Background())
 		got <- ev
 	}()
-	require.True(t, w.Fire(changed))
-	require.Equal(t, changed, <-got)
+	require.True(t, w.Fire(changed()))
+	require.Equal(t, changed(), <-got)
 }
 
 func TestLostWatchIsAnError(t *testing.T) {
@@ -67,7 +69,7 @@ func TestWatchClose(t *testing.T) {
 	w.Close()
 	w.Close()
 	require.Equal(t, int32(1), b.n.Load())
-	require.False(t, w.Fire(changed), "an event that comes late is dropped")
+	require.False(t, w.Fire(changed()), "an event that comes late is dropped")
 
 	_, err := w.Wait(t.Context())
 	require.ErrorIs(t, err, keeper.ErrWatchClosed)
@@ -100,10 +102,10 @@ func TestWatchWaitContexts(t *testing.T) {
 	_, err = w.Wait(nil) //nolint:staticcheck // the misuse is the test
 	require.ErrorIs(t, err, keeper.ErrInvalid)
 
-	require.True(t, w.Fire(changed), "the watch went on after both")
+	require.True(t, w.Fire(changed()), "the watch went on after both")
 	ev, err := w.Wait(done)
 	require.NoError(t, err, "what is there needs no waiting")
-	require.Equal(t, changed, ev)
+	require.Equal(t, changed(), ev)
 }
 
 // However Fire and Close race, there is one event, and the server's watch is
@@ -118,7 +120,7 @@ func TestWatchRaces(t *testing.T) {
 		for range 3 {
 			all.Go(func() {
 				<-start
-				if w.Fire(changed) {
+				if w.Fire(changed()) {
 					fired.Add(1)
 				}
 			})
@@ -135,7 +137,7 @@ func TestWatchRaces(t *testing.T) {
 			require.Zero(t, fired.Load())
 			require.Equal(t, int32(1), b.n.Load())
 		} else {
-			require.Equal(t, changed, ev)
+			require.Equal(t, changed(), ev)
 			require.Equal(t, int32(1), fired.Load())
 			require.Zero(t, b.n.Load())
 		}
@@ -148,17 +150,19 @@ func TestWatchRaces(t *testing.T) {
 func TestUnwatchMayCallBack(t *testing.T) {
 	w := keeper.NewWatch(nosy{}, "/a", keeper.WatchData)
 	w.Close()
+	_, err := w.Wait(t.Context())
+	require.ErrorIs(t, err, keeper.ErrWatchClosed)
 }
 
 type nosy struct{}
 
 func (nosy) Unwatch(w *keeper.Watch) {
 	w.Close()
-	w.Fire(changed)
+	w.Fire(changed())
 }
 
 func TestEventsAndKindsAsText(t *testing.T) {
-	require.Equal(t, "data-changed /a", changed.String())
+	require.Equal(t, "data-changed /a", changed().String())
 	require.Equal(t, "session /a: session expired",
 		keeper.Event{Type: keeper.EventSession, Path: "/a", Err: keeper.ErrSessionExpired}.String())
 	require.Equal(t, "closed", keeper.Event{}.String())

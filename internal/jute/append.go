@@ -12,12 +12,12 @@ func AppendBool(b []byte, v bool) []byte {
 
 // AppendInt32 appends four bytes.
 func AppendInt32(b []byte, v int32) []byte {
-	return binary.BigEndian.AppendUint32(b, uint32(v)) //nolint:gosec // two's complement is the format
+	return binary.BigEndian.AppendUint32(b, uint32(v))
 }
 
 // AppendInt64 appends eight bytes.
 func AppendInt64(b []byte, v int64) []byte {
-	return binary.BigEndian.AppendUint64(b, uint64(v)) //nolint:gosec // two's complement is the format
+	return binary.BigEndian.AppendUint64(b, uint64(v))
 }
 
 // AppendString appends the length in bytes and the bytes. A null string is
@@ -49,4 +49,4 @@ func AppendStrings(b []byte, v []string) []byte {
 func AppendCount(b []byte, n int) []byte { return AppendInt32(b, length(n)) }
 
 // length relies on the frame limit: nothing of 2 GiB gets as far as a frame.
-func length(n int) int32 { return int32(n) } //nolint:gosec // see above
+func length(n int) int32 { return int32(n) }

@@ -69,7 +69,7 @@ func (r *Reader) take(n int) []byte {
 // Bool reads one byte; like servers, it takes everything but 0 as true.
 func (r *Reader) Bool() bool {
 	b := r.take(1)
-	return b != nil && b[0] != 0
+	return len(b) == 1 && b[0] != 0
 }
 
 // Int32 reads four bytes.
@@ -78,7 +78,7 @@ func (r *Reader) Int32() int32 {
 	if b == nil {
 		return 0
 	}
-	return int32(binary.BigEndian.Uint32(b)) //nolint:gosec // two's complement is the format
+	return int32(binary.BigEndian.Uint32(b))
 }
 
 // Int64 reads eight bytes.
@@ -87,7 +87,7 @@ func (r *Reader) Int64() int64 {
 	if b == nil {
 		return 0
 	}
-	return int64(binary.BigEndian.Uint64(b)) //nolint:gosec // two's complement is the format
+	return int64(binary.BigEndian.Uint64(b))
 }
 
 // View reads a buffer without copying it: the result is part of Src and lives

@@ -43,7 +43,7 @@ func (m *GetSASLRequest) ReadFrom(b []byte) error {
 }
 
 // String leaves the token out.
-func (m GetSASLRequest) String() string { return "GetSASLRequest{…}" }
+func (GetSASLRequest) String() string { return "GetSASLRequest{…}" }
 
 // GoString is String: %#v must not show the token either.
 func (m GetSASLRequest) GoString() string { return m.String() }
@@ -65,7 +65,7 @@ func (m *SetSASLResponse) ReadFrom(b []byte) error {
 }
 
 // String leaves the token out.
-func (m SetSASLResponse) String() string { return "SetSASLResponse{…}" }
+func (SetSASLResponse) String() string { return "SetSASLResponse{…}" }
 
 // GoString is String: %#v must not show the token either.
 func (m SetSASLResponse) GoString() string { return m.String() }

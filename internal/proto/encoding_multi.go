@@ -23,7 +23,7 @@ func (e *Encoding) decodeMulti(m *keeper.Multi, body []byte) error {
 		return allUndecodable(m, countError(&in), keeper.Unknown)
 	}
 	if more && in.h.Type == OpError {
-		return e.decodeFailedMulti(m, &in)
+		return decodeFailedMulti(m, &in)
 	}
 	for i, op := range m.Ops {
 		if !more {
@@ -85,7 +85,7 @@ func (e *Encoding) decodeResult(op keeper.Op, in *multiReader) error {
 }
 
 // decodeFailedMulti gives each op its error. in stands before the first result.
-func (e *Encoding) decodeFailedMulti(m *keeper.Multi, in *multiReader) error {
+func decodeFailedMulti(m *keeper.Multi, in *multiReader) error {
 	n, culprit, code := 0, -1, keeper.OK
 	for more := true; more; more = in.more() {
 		if in.h.Type != OpError {

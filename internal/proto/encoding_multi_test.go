@@ -41,7 +41,7 @@ func TestFailedMulti(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := testMulti()
-			err := (&Encoding{}).DecodeReply(m, ok, errorResults(c.codes...))
+			err := (&Encoding{}).DecodeReply(m, okHeader(), errorResults(c.codes...))
 			require.ErrorIs(t, err, c.code)
 			require.Same(t, m.Err, err)
 			require.Equal(t, keeper.NotApplied, keeper.OutcomeOf(err))
@@ -59,14 +59,14 @@ func TestFailedMulti(t *testing.T) {
 		})
 	}
 	m := testMulti()
-	err := (&Encoding{}).DecodeReply(m, ok, errorResults(0, keeper.ErrNodeExists, after, after))
+	err := (&Encoding{}).DecodeReply(m, okHeader(), errorResults(0, keeper.ErrNodeExists, after, after))
 	require.EqualError(t, err, "multi /a: op 1, create /b: node exists")
 }
 
 // A header that says 0 is no success of a multi: what the reply does not show is
 // not claimed.
 func TestUndecodableMultis(t *testing.T) {
-	stat := sampleStat
+	stat := sampleStat()
 	good := []MultiResult{{Op: OpCheck}, {Op: OpCreate, Path: "/b"}, {Op: OpSetData, Stat: &stat}, {Op: OpDelete}}
 	with := func(i int, res MultiResult) []byte {
 		results := append([]MultiResult(nil), good...)
@@ -103,7 +103,7 @@ func TestUndecodableMultis(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m := testMulti()
-			err := (&Encoding{}).DecodeReply(m, ok, c.body)
+			err := (&Encoding{}).DecodeReply(m, okHeader(), c.body)
 			require.ErrorIs(t, err, keeper.ErrUndecodable)
 			require.Equal(t, c.want, keeper.OutcomeOf(err))
 			require.Same(t, m.Err, err)
@@ -112,8 +112,8 @@ func TestUndecodableMultis(t *testing.T) {
 				require.Equal(t, c.want, keeper.OutcomeOf(op.Meta().Err))
 				require.Equal(t, int32(7), op.Meta().Xid)
 			}
-			require.Empty(t, m.Ops[1].(*keeper.Create).Created)
-			require.Zero(t, m.Ops[2].(*keeper.Set).Stat)
+			require.Empty(t, as[*keeper.Create](m.Ops[1]).Created)
+			require.Zero(t, as[*keeper.Set](m.Ops[2]).Stat)
 		})
 	}
 }

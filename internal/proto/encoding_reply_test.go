@@ -1,6 +1,7 @@
 package proto
 
 import (
+	"bytes"
 	"errors"
 	"testing"
 
@@ -9,7 +10,7 @@ import (
 	"github.com/conclave-go/conclave/keeper"
 )
 
-var ok = ReplyHeader{Xid: 7, Zxid: 9}
+func okHeader() ReplyHeader { return ReplyHeader{Xid: 7, Zxid: 9} }
 
 // body is the encoding of records, nil for none.
 func body(recs ...Record) []byte {
@@ -22,7 +23,7 @@ func body(recs ...Record) []byte {
 
 func TestDecodeReplyFillsTheRequest(t *testing.T) {
 	meta := keeper.Result{Xid: 7, Zxid: 9}
-	stat := sampleStat
+	stat := sampleStat()
 	for _, c := range []struct {
 		name      string
 		req, want keeper.Request
@@ -56,8 +57,8 @@ func TestDecodeReplyFillsTheRequest(t *testing.T) {
 			&keeper.Children{Path: "/a", Result: meta, Names: []string{"x", "y"}, Stat: stat},
 			body(&GetChildren2Response{Children: []string{"x", "y"}, Stat: stat})},
 		{"get ACL", &keeper.GetACL{Path: "/a"},
-			&keeper.GetACL{Path: "/a", Result: meta, ACL: adminACL, Stat: stat},
-			body(&GetACLResponse{ACL: adminACL, Stat: stat})},
+			&keeper.GetACL{Path: "/a", Result: meta, ACL: adminACL(), Stat: stat},
+			body(&GetACLResponse{ACL: adminACL(), Stat: stat})},
 		{"set ACL", &keeper.SetACL{Path: "/a"}, &keeper.SetACL{Path: "/a", Result: meta, Stat: stat},
 			body(&SetACLResponse{Stat: stat})},
 		{"sync", &keeper.Sync{Path: "/a"}, &keeper.Sync{Path: "/a", Result: meta},
@@ -81,8 +82,8 @@ func TestDecodeReplyFillsTheRequest(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			e := &Encoding{Chroot: "/app"}
-			in := append(c.body, "trailing"...)
-			require.NoError(t, e.DecodeReply(c.req, ok, in))
+			in := append(bytes.Clone(c.body), "trailing"...)
+			require.NoError(t, e.DecodeReply(c.req, okHeader(), in))
 			for i := range in {
 				in[i] = 0xee
 			}
@@ -132,7 +133,7 @@ func TestNoNodeIsAnAnswerToExists(t *testing.T) {
 
 // What a server says may be malformed, or may not be an answer to the question.
 func TestUndecodableReplies(t *testing.T) {
-	stat := sampleStat
+	stat := sampleStat()
 	negative := stat
 	negative.NumChildren = -1
 	create := &keeper.Create{Path: "/a", Mode: keeper.Persistent}
@@ -166,14 +167,14 @@ func TestUndecodableReplies(t *testing.T) {
 		{"a child without a name", &keeper.Children{Path: "/a"}, children("x", "")},
 		{"children with a negative size", &keeper.Children{Path: "/a"}, body(&GetChildren2Response{Stat: negative})},
 		{"get ACL without a body", &keeper.GetACL{Path: "/a"}, nil},
-		{"get ACL with a negative size", &keeper.GetACL{Path: "/a"}, body(&GetACLResponse{ACL: adminACL, Stat: negative})},
+		{"get ACL with a negative size", &keeper.GetACL{Path: "/a"}, body(&GetACLResponse{ACL: adminACL(), Stat: negative})},
 		{"set ACL without a body", &keeper.SetACL{Path: "/a"}, nil},
 		{"set ACL with a negative size", &keeper.SetACL{Path: "/a"}, body(&SetACLResponse{Stat: negative})},
 		{"sync without a body", &keeper.Sync{Path: "/a"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.req.Reset()
-			err := (&Encoding{Chroot: "/app"}).DecodeReply(c.req, ok, c.body)
+			err := (&Encoding{Chroot: "/app"}).DecodeReply(c.req, okHeader(), c.body)
 			require.ErrorIs(t, err, keeper.ErrUndecodable)
 			require.Equal(t, keeper.Applied, keeper.OutcomeOf(err))
 			require.Same(t, c.req.Meta().Err, err)
@@ -238,9 +239,9 @@ func TestDecodeReplyOfGoldenFrames(t *testing.T) {
 		&keeper.Create{Path: "/b/t", Mode: keeper.Container}, &keeper.Delete{Path: "/b/t", Version: -1},
 	}}
 	require.NoError(t, decode(m, goldMultiReply))
-	require.Equal(t, "/b/c", m.Ops[1].(*keeper.Create).Created)
-	require.Zero(t, m.Ops[1].(*keeper.Create).Stat, "3.8.0 sends no Stat here")
-	require.Equal(t, int64(12), m.Ops[2].(*keeper.Create).Stat.Czxid)
+	require.Equal(t, "/b/c", as[*keeper.Create](m.Ops[1]).Created)
+	require.Zero(t, as[*keeper.Create](m.Ops[1]).Stat, "3.8.0 sends no Stat here")
+	require.Equal(t, int64(12), as[*keeper.Create](m.Ops[2]).Stat.Czxid)
 
 	require.NoError(t, decode(&keeper.Multi{}, goldMultiEmptyReply))
 	three := &keeper.Multi{Ops: []keeper.Op{

@@ -13,7 +13,9 @@ import (
 	"github.com/conclave-go/conclave/keeper"
 )
 
-var adminACL = []keeper.ACL{{Perms: keeper.PermAdmin, Scheme: "digest", ID: "u:h"}}
+func adminACL() []keeper.ACL {
+	return []keeper.ACL{{Perms: keeper.PermAdmin, Scheme: "digest", ID: "u:h"}}
+}
 
 // encode is the header and body of r as a server decodes them.
 func encode(t require.TestingT, e *Encoding, r keeper.Request) (RequestHeader, Record) {
@@ -38,8 +40,8 @@ func TestAppendRequest(t *testing.T) {
 	}{
 		{&keeper.Create{Path: "/a", Data: []byte("d")}, OpCreate2,
 			&CreateRequest{Path: "/a", Data: []byte("d"), ACL: open}},
-		{&keeper.Create{Path: "/a", Mode: keeper.Ephemeral, ACL: adminACL}, OpCreate2,
-			&CreateRequest{Path: "/a", ACL: adminACL, Flags: 1}},
+		{&keeper.Create{Path: "/a", Mode: keeper.Ephemeral, ACL: adminACL()}, OpCreate2,
+			&CreateRequest{Path: "/a", ACL: adminACL(), Flags: 1}},
 		{&keeper.Create{Path: "/a-", Mode: keeper.PersistentSequential}, OpCreate2,
 			&CreateRequest{Path: "/a-", ACL: open, Flags: 2}},
 		{&keeper.Create{Path: "/a-", Mode: keeper.EphemeralSequential}, OpCreate2,
@@ -57,8 +59,8 @@ func TestAppendRequest(t *testing.T) {
 		{&keeper.Exists{Path: "/a"}, OpExists, &ExistsRequest{Path: "/a"}},
 		{&keeper.Children{Path: "/a", Watch: true}, OpGetChildren2, &GetChildrenRequest{Path: "/a", Watch: true}},
 		{&keeper.GetACL{Path: "/a"}, OpGetACL, &GetACLRequest{Path: "/a"}},
-		{&keeper.SetACL{Path: "/a", ACL: adminACL, Version: 2}, OpSetACL,
-			&SetACLRequest{Path: "/a", ACL: adminACL, Version: 2}},
+		{&keeper.SetACL{Path: "/a", ACL: adminACL(), Version: 2}, OpSetACL,
+			&SetACLRequest{Path: "/a", ACL: adminACL(), Version: 2}},
 		{&keeper.SetACL{Path: "/a"}, OpSetACL, &SetACLRequest{Path: "/a", ACL: open}},
 		{&keeper.Sync{Path: "/a"}, OpSync, &SyncRequest{Path: "/a"}},
 		{&keeper.Multi{}, OpMulti, &MultiRequest{}},
@@ -109,15 +111,15 @@ func TestAppendRequestMakesGoldenFrames(t *testing.T) {
 }
 
 func TestDefaultACL(t *testing.T) {
-	e := &Encoding{DefaultACL: adminACL}
+	e := &Encoding{DefaultACL: adminACL()}
 	_, rec := encode(t, e, &keeper.Create{Path: "/a"})
-	require.Equal(t, adminACL, rec.(*CreateRequest).ACL)
+	require.Equal(t, adminACL(), as[*CreateRequest](rec).ACL)
 
 	_, rec = encode(t, e, &keeper.Create{Path: "/a", ACL: keeper.ReadACL()})
-	require.Equal(t, keeper.ReadACL(), rec.(*CreateRequest).ACL)
+	require.Equal(t, keeper.ReadACL(), as[*CreateRequest](rec).ACL)
 
 	_, rec = encode(t, e, &keeper.Multi{Ops: []keeper.Op{&keeper.Create{Path: "/a"}}})
-	require.Equal(t, adminACL, rec.(*MultiRequest).Ops[0].Record.(*CreateRequest).ACL)
+	require.Equal(t, adminACL(), as[*CreateRequest](as[*MultiRequest](rec).Ops[0].Record).ACL)
 }
 
 func TestChrootIsPrefixed(t *testing.T) {
@@ -152,6 +154,7 @@ func TestChrootIsPrefixed(t *testing.T) {
 }
 
 func pathOf(t *testing.T, rec Record) string {
+	t.Helper()
 	switch rec := rec.(type) {
 	case *GetDataRequest:
 		return rec.Path
@@ -283,14 +286,14 @@ func TestForeignRequestsAreRefused(t *testing.T) {
 func everyRequest() []keeper.Request {
 	return []keeper.Request{
 		&keeper.Create{Path: "/dir/lock-", Data: []byte("holder"), Mode: keeper.EphemeralSequential},
-		&keeper.Create{Path: "/dir/lock-", Mode: keeper.PersistentTTL, TTL: time.Second, ACL: adminACL},
+		&keeper.Create{Path: "/dir/lock-", Mode: keeper.PersistentTTL, TTL: time.Second, ACL: adminACL()},
 		&keeper.Delete{Path: "/dir/lock-0000000001", Version: -1},
 		&keeper.Get{Path: "/dir/lock-0000000001", Watch: true},
 		&keeper.Set{Path: "/dir/value", Data: []byte("value")},
 		&keeper.Exists{Path: "/"},
 		&keeper.Children{Path: "/dir"},
 		&keeper.GetACL{Path: "/dir"},
-		&keeper.SetACL{Path: "/dir", ACL: adminACL},
+		&keeper.SetACL{Path: "/dir", ACL: adminACL()},
 		&keeper.Sync{Path: "/"},
 		&keeper.Multi{Ops: []keeper.Op{
 			&keeper.Check{Path: "/dir/lock-0000000001", Version: -1},
@@ -303,7 +306,7 @@ func everyRequest() []keeper.Request {
 
 func TestAppendRequestAllocatesNothing(t *testing.T) {
 	b := make([]byte, 0, 4096)
-	for _, e := range []*Encoding{{}, {Chroot: "/app", DefaultACL: adminACL}} {
+	for _, e := range []*Encoding{{}, {Chroot: "/app", DefaultACL: adminACL()}} {
 		for _, r := range everyRequest() {
 			require.Zero(t, testing.AllocsPerRun(100, func() {
 				if _, err := e.AppendRequest(b, 1, r); err != nil {

@@ -34,7 +34,9 @@ func Example() {
 		return
 	}
 	rec, err := proto.DecodeRequest(h.Op, body[proto.RequestHeaderSize:])
-	fmt.Println(h.Xid, h.Op, rec.(*proto.GetDataRequest).Path, err)
+	if asked, ok := rec.(*proto.GetDataRequest); ok {
+		fmt.Println(h.Xid, h.Op, asked.Path, err)
+	}
 	reply := &proto.GetDataResponse{Data: []byte("on"), Stat: keeper.Stat{Czxid: 7}}
 
 	// The client decodes the reply into the request.

@@ -24,7 +24,7 @@ func BeginFrame(b []byte) (_ []byte, mark int) {
 
 // EndFrame writes the length of everything appended since BeginFrame.
 func EndFrame(b []byte, mark int) []byte {
-	binary.BigEndian.PutUint32(b[mark:], uint32(len(b)-mark-4)) //nolint:gosec // bounded by the frame limit
+	binary.BigEndian.PutUint32(b[mark:], uint32(len(b)-mark-4))
 	return b
 }
 
@@ -88,7 +88,7 @@ func (f *FrameReader) Next() ([]byte, error) {
 	if _, err := io.ReadFull(f.r, f.word[:]); err != nil {
 		return nil, f.fail(err)
 	}
-	n := int(int32(binary.BigEndian.Uint32(f.word[:]))) //nolint:gosec // lengths are signed
+	n := int(int32(binary.BigEndian.Uint32(f.word[:])))
 	switch {
 	case n < 0:
 		return nil, f.fail(&FrameError{Length: n, Max: f.max})
@@ -114,7 +114,8 @@ func (f *FrameReader) OversizeHeader() (ReplyHeader, error) {
 		return h, err
 	}
 	f.rest, f.fresh = f.rest-ReplyHeaderSize, false
-	return h, h.ReadFrom(b)
+	err = h.ReadFrom(b) // before h is copied out
+	return h, err
 }
 
 // Skip passes over what is left of an oversized frame without keeping it, and

@@ -19,16 +19,22 @@ func frame(recs ...Record) []byte {
 	return EndFrame(b, mark)
 }
 
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
+func unhex(tb testing.TB, s string) []byte {
+	tb.Helper()
 	b, err := hex.DecodeString(s)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return b
 }
 
 // fresh is an empty record of rec's type.
 func fresh(rec Record) Record {
-	return reflect.New(reflect.TypeOf(rec).Elem()).Interface().(Record)
+	return as[Record](reflect.New(reflect.TypeOf(rec).Elem()).Interface())
+}
+
+// as is v as a T; a test that is wrong about that fails on the zero T.
+func as[T any](v any) T {
+	t, _ := v.(T)
+	return t
 }
 
 // allocated is the least number of bytes that f allocates in a few runs: other
@@ -58,7 +64,7 @@ func memoryBound(n int) uint64 {
 
 // requireBounded runs f, which decodes n bytes of input, and requires that it
 // stays within the bound.
-func requireBounded(t testing.TB, n int, f func()) {
-	t.Helper()
-	require.LessOrEqual(t, allocated(memoryBound(n), f), memoryBound(n), "memory for an input of %d bytes", n)
+func requireBounded(tb testing.TB, n int, f func()) {
+	tb.Helper()
+	require.LessOrEqual(tb, allocated(memoryBound(n), f), memoryBound(n), "memory for an input of %d bytes", n)
 }

@@ -41,44 +41,9 @@ const (
 	OpError                OpCode = -1
 )
 
-var opNames = map[OpCode]string{
-	OpCreate:               "create",
-	OpDelete:               "delete",
-	OpExists:               "exists",
-	OpGetData:              "getData",
-	OpSetData:              "setData",
-	OpGetACL:               "getACL",
-	OpSetACL:               "setACL",
-	OpGetChildren:          "getChildren",
-	OpSync:                 "sync",
-	OpPing:                 "ping",
-	OpGetChildren2:         "getChildren2",
-	OpCheck:                "check",
-	OpMulti:                "multi",
-	OpCreate2:              "create2",
-	OpReconfig:             "reconfig",
-	OpCheckWatches:         "checkWatches",
-	OpRemoveWatches:        "removeWatches",
-	OpCreateContainer:      "createContainer",
-	OpDeleteContainer:      "deleteContainer",
-	OpCreateTTL:            "createTTL",
-	OpMultiRead:            "multiRead",
-	OpAuth:                 "auth",
-	OpSetWatches:           "setWatches",
-	OpSASL:                 "sasl",
-	OpGetEphemerals:        "getEphemerals",
-	OpGetAllChildrenNumber: "getAllChildrenNumber",
-	OpSetWatches2:          "setWatches2",
-	OpAddWatch:             "addWatch",
-	OpWhoAmI:               "whoAmI",
-	OpCreateSession:        "createSession",
-	OpCloseSession:         "closeSession",
-	OpError:                "error",
-}
-
 // String returns the protocol's name, such as "create2", or "op(999)".
 func (op OpCode) String() string {
-	if name, ok := opNames[op]; ok {
+	if name := op.name(); name != "" {
 		return name
 	}
 	return "op(" + strconv.Itoa(int(op)) + ")"
@@ -87,8 +52,7 @@ func (op OpCode) String() string {
 // Known tells whether op is an opcode that a request may carry: all of the list
 // above but OpError.
 func (op OpCode) Known() bool {
-	_, ok := opNames[op]
-	return ok && op != OpError
+	return op != OpError && op.name() != ""
 }
 
 // Xids that are no request's number.
@@ -98,3 +62,73 @@ const (
 	XidAuth         int32 = -4
 	XidSetWatches   int32 = -8
 )
+
+func (op OpCode) name() string {
+	switch op {
+	case OpCreate:
+		return "create"
+	case OpDelete:
+		return "delete"
+	case OpExists:
+		return "exists"
+	case OpGetData:
+		return "getData"
+	case OpSetData:
+		return "setData"
+	case OpGetACL:
+		return "getACL"
+	case OpSetACL:
+		return "setACL"
+	case OpGetChildren:
+		return "getChildren"
+	case OpSync:
+		return "sync"
+	case OpPing:
+		return "ping"
+	case OpGetChildren2:
+		return "getChildren2"
+	case OpCheck:
+		return "check"
+	case OpMulti:
+		return "multi"
+	case OpCreate2:
+		return "create2"
+	case OpReconfig:
+		return "reconfig"
+	case OpCheckWatches:
+		return "checkWatches"
+	case OpRemoveWatches:
+		return "removeWatches"
+	case OpCreateContainer:
+		return "createContainer"
+	case OpDeleteContainer:
+		return "deleteContainer"
+	case OpCreateTTL:
+		return "createTTL"
+	case OpMultiRead:
+		return "multiRead"
+	case OpAuth:
+		return "auth"
+	case OpSetWatches:
+		return "setWatches"
+	case OpSASL:
+		return "sasl"
+	case OpGetEphemerals:
+		return "getEphemerals"
+	case OpGetAllChildrenNumber:
+		return "getAllChildrenNumber"
+	case OpSetWatches2:
+		return "setWatches2"
+	case OpAddWatch:
+		return "addWatch"
+	case OpWhoAmI:
+		return "whoAmI"
+	case OpCreateSession:
+		return "createSession"
+	case OpCloseSession:
+		return "closeSession"
+	case OpError:
+		return "error"
+	}
+	return ""
+}

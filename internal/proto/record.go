@@ -38,49 +38,69 @@ func finish(r *jute.Reader, record string) error {
 	return nil
 }
 
-// requests makes an empty record for each opcode whose request has a body.
-var requests = map[OpCode]func() Record{
-	OpCreate:               func() Record { return new(CreateRequest) },
-	OpCreate2:              func() Record { return new(CreateRequest) },
-	OpCreateContainer:      func() Record { return new(CreateRequest) },
-	OpCreateTTL:            func() Record { return new(CreateTTLRequest) },
-	OpDelete:               func() Record { return new(DeleteRequest) },
-	OpExists:               func() Record { return new(ExistsRequest) },
-	OpGetData:              func() Record { return new(GetDataRequest) },
-	OpSetData:              func() Record { return new(SetDataRequest) },
-	OpGetACL:               func() Record { return new(GetACLRequest) },
-	OpSetACL:               func() Record { return new(SetACLRequest) },
-	OpGetChildren:          func() Record { return new(GetChildrenRequest) },
-	OpGetChildren2:         func() Record { return new(GetChildrenRequest) },
-	OpSync:                 func() Record { return new(SyncRequest) },
-	OpCheck:                func() Record { return new(CheckVersionRequest) },
-	OpMulti:                func() Record { return new(MultiRequest) },
-	OpMultiRead:            func() Record { return new(MultiRequest) },
-	OpReconfig:             func() Record { return new(ReconfigRequest) },
-	OpCheckWatches:         func() Record { return new(CheckWatchesRequest) },
-	OpRemoveWatches:        func() Record { return new(RemoveWatchesRequest) },
-	OpAuth:                 func() Record { return new(AuthPacket) },
-	OpSetWatches:           func() Record { return new(SetWatches) },
-	OpSetWatches2:          func() Record { return new(SetWatches2) },
-	OpSASL:                 func() Record { return new(GetSASLRequest) },
-	OpGetEphemerals:        func() Record { return new(GetEphemeralsRequest) },
-	OpGetAllChildrenNumber: func() Record { return new(GetAllChildrenNumberRequest) },
-	OpAddWatch:             func() Record { return new(AddWatchRequest) },
-}
-
 // DecodeRequest decodes the body that follows a RequestHeader. It returns nil
 // and no error for a request that has no body (ping, whoAmI, closeSession), for
 // one that is the server's own, and for an opcode that is not Known.
 func DecodeRequest(op OpCode, body []byte) (Record, error) {
-	newRecord, ok := requests[op]
-	if !ok {
+	rec := newRequest(op)
+	if rec == nil {
 		return nil, nil
 	}
-	rec := newRecord()
 	if err := rec.ReadFrom(body); err != nil {
 		return nil, fmt.Errorf("%v: %w", op, err)
 	}
 	return rec, nil
+}
+
+// newRequest makes an empty record for an opcode whose request has a body.
+func newRequest(op OpCode) Record {
+	switch op {
+	case OpCreate, OpCreate2, OpCreateContainer:
+		return new(CreateRequest)
+	case OpCreateTTL:
+		return new(CreateTTLRequest)
+	case OpDelete:
+		return new(DeleteRequest)
+	case OpExists:
+		return new(ExistsRequest)
+	case OpGetData:
+		return new(GetDataRequest)
+	case OpSetData:
+		return new(SetDataRequest)
+	case OpGetACL:
+		return new(GetACLRequest)
+	case OpSetACL:
+		return new(SetACLRequest)
+	case OpGetChildren, OpGetChildren2:
+		return new(GetChildrenRequest)
+	case OpSync:
+		return new(SyncRequest)
+	case OpCheck:
+		return new(CheckVersionRequest)
+	case OpMulti, OpMultiRead:
+		return new(MultiRequest)
+	case OpReconfig:
+		return new(ReconfigRequest)
+	case OpCheckWatches:
+		return new(CheckWatchesRequest)
+	case OpRemoveWatches:
+		return new(RemoveWatchesRequest)
+	case OpAuth:
+		return new(AuthPacket)
+	case OpSetWatches:
+		return new(SetWatches)
+	case OpSetWatches2:
+		return new(SetWatches2)
+	case OpSASL:
+		return new(GetSASLRequest)
+	case OpGetEphemerals:
+		return new(GetEphemeralsRequest)
+	case OpGetAllChildrenNumber:
+		return new(GetAllChildrenNumberRequest)
+	case OpAddWatch:
+		return new(AddWatchRequest)
+	}
+	return nil
 }
 
 // statSize is the length of an encoded Stat.
