@@ -97,7 +97,7 @@ type Children struct {
 	Watch bool // fires on the next create or delete of a child, or the node's delete
 
 	Result
-	Names   []string // last components
+	Names   []string // last components; they share memory, so clone a few that outlive many
 	Stat    Stat
 	Watched *Watch
 }
