@@ -221,27 +221,47 @@ func owned(t testing.TB, e *testenv.Env, path string, id int64) bool {
 	return false
 }
 
-// F10: the middle one of three dies; the last one does not take that for its
-// turn.
+// F10: the session of the middle one of three ends; the last one does not take
+// that for its turn, and passes the middle one, which stands at the end again.
 func TestMiddleWaiterDies(t *testing.T) {
 	run(t, func(t *testing.T, e *testenv.Env, path string) {
 		held := mustLock(t, newMutex(t, e.Conn(t), path))
-		middle := e.Conn(t)
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		gone := lockAsync(ctx, newMutex(t, middle, path))
+		conn := e.Conn(t)
+		middle := lockAsync(t.Context(), newMutex(t, conn, path))
 		requireChildren(t, e.Client(t), path, 2)
 		last := lockAsync(t.Context(), newMutex(t, e.Conn(t), path))
 		requireChildren(t, e.Client(t), path, 3)
-		require.NoError(t, middle.Close())
-		require.ErrorIs(t, recv(t, gone, "the end of the middle one").err, keeper.ErrClosed)
-		requireChildren(t, e.Client(t), path, 2)
+		old := session(t, conn)
+		e.Expire(t, old.ID())
+		recv(t, old.Done(), "the end of the session")
+		require.EventuallyWithT(t, func(poll *assert.CollectT) {
+			assert.True(poll, owned(t, e, path, session(t, conn).ID()))
+		}, patience, 10*time.Millisecond)
 		assert.True(t, held.Valid())
 		assert.Empty(t, last)
 		require.NoError(t, held.Release(t.Context()))
 		got := recv(t, last, "the last one")
 		require.NoError(t, got.err)
 		require.NoError(t, got.held.Release(t.Context()))
+		got = recv(t, middle, "the middle one")
+		require.NoError(t, got.err)
+		require.NoError(t, got.held.Release(t.Context()))
+	})
+}
+
+// The shutdown of a connection that only waits leaves no node behind, even where
+// the ZooKeeper session outlives it.
+func TestShutdownWhileWaiting(t *testing.T) {
+	run(t, func(t *testing.T, e *testenv.Env, path string) {
+		held := mustLock(t, newMutex(t, e.Conn(t), path))
+		conn := e.Conn(t)
+		waiting := lockAsync(t.Context(), newMutex(t, conn, path))
+		requireChildren(t, e.Client(t), path, 2)
+		require.NoError(t, conn.Shutdown(t.Context()))
+		require.ErrorIs(t, recv(t, waiting, "the waiter").err, keeper.ErrClosed)
+		requireChildren(t, e.Client(t), path, 1)
+		assert.True(t, held.Valid())
+		require.NoError(t, held.Release(t.Context()))
 	})
 }
 

@@ -29,6 +29,11 @@ type contender struct {
 	unsure bool // creates of this id may have been applied that we know nothing of
 	remade bool // the directory was made since the last create
 	slow   bool // the next step waits first: somebody undoes what we do
+
+	// Both are made by stay. gone is closed when the contender ends without a
+	// hold, granted brings the hold it became.
+	gone    chan struct{}
+	granted chan *Hold
 }
 
 // step is what a contender does next.
@@ -180,7 +185,7 @@ func (c *contender) decide(names []string) error {
 // renew starts over with a new id: the old node is gone.
 func (c *contender) renew() {
 	if c.unsure {
-		c.remove() // of a second node of the old id, if there is one
+		c.sweep() // a second node of the old id, if there is one
 	}
 	c.id, c.step = newID(), stepEnter
 	c.node, c.czxid, c.unsure = "", 0, false

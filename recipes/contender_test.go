@@ -483,6 +483,22 @@ func TestEnsureDirRidesOutRaces(t *testing.T) {
 	})
 }
 
+// A server before 3.5 knows no containers, and not every connection knows that.
+func TestEnsureDirFallsBackToPersistentNodes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.s.on(func(q keeper.Request) (error, bool) {
+			if create, is := q.(*keeper.Create); is && create.Mode == keeper.Container {
+				return &keeper.OpError{Op: "create", Path: create.Path, Err: keeper.ErrUnimplemented}, false
+			}
+			return nil, true
+		})
+		require.NoError(t, EnsureDir(t.Context(), r.s, dir, keeper.CreatorAllACL()))
+		assert.Equal(t, keeper.Persistent, r.nodes[dir].mode)
+		assert.Equal(t, keeper.CreatorAllACL(), r.nodes[dir].acl)
+	})
+}
+
 // Where the connection's chroot is missing nothing below it can be made, and
 // waiting does not help.
 func TestEnsureDirWithoutAChroot(t *testing.T) {

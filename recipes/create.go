@@ -17,6 +17,7 @@ func (e *entry) requests() []keeper.Request { return []keeper.Request{&e.create,
 
 // enter prepares the entry; entered must be given it after the Do.
 func (c *contender) enter() *entry {
+	c.stay()
 	return &entry{
 		create: keeper.Create{
 			Path: c.path(c.line.names.prefix(c.id)),

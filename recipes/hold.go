@@ -63,22 +63,18 @@ func newHold(ctx context.Context, c *contender) (*Hold, error) {
 	h.stopLapse = h.s.AfterLapse(func(cause error) {
 		h.lose(fmt.Errorf("%w: the session has lapsed: %w", keeper.ErrHoldLost, orUnproved(cause)))
 	})
-	err := h.s.Go(h.tend)
-	if err == nil && h.state() == nil {
+	if h.state() == nil {
+		c.granted <- h // stay goes on as tend
 		return h, nil
 	}
+	h.stopLapse()
 	switch {
 	case closed(h.s.Closing()):
-		err = closingError(c.line.dir)
+		return nil, closingError(c.line.dir)
 	case h.s.Err() != nil:
-		err = waitError(c.line.dir, h.s.Err())
-	default:
-		err = errLapsed
+		return nil, waitError(c.line.dir, h.s.Err())
 	}
-	h.stopLapse()
-	h.cancel(err)
-	close(h.released)
-	return nil, err
+	return nil, errLapsed
 }
 
 // Context ends when the hold is released or may be lost; context.Cause says

@@ -247,7 +247,9 @@ func (l *Line) try(ctx context.Context, data []byte) (*Hold, error) {
 		}
 		return h, err
 	}
-	if err := l.removeNodes(ctx, s, c.node); err != nil {
+	if err := l.removeNodes(ctx, s, c.node); err == nil && !c.unsure {
+		c.settle()
+	} else {
 		c.remove()
 	}
 	return nil, nil

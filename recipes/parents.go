@@ -52,10 +52,17 @@ func ensureDir(ctx context.Context, s keeper.Session, dir string, acl []keeper.A
 	if err := s.Do(ctx, looks...); err != nil {
 		return err
 	}
-	mode := keeper.Persistent
 	if s.Supports(keeper.FeatureContainer) {
-		mode = keeper.Container
+		err := createMissing(ctx, s, looks, dir, keeper.Container, acl)
+		if !errors.Is(err, keeper.ErrUnimplemented) {
+			return err
+		}
 	}
+	return createMissing(ctx, s, looks, dir, keeper.Persistent, acl)
+}
+
+// createMissing makes what the looks have not found, from the top down.
+func createMissing(ctx context.Context, s keeper.Session, looks []keeper.Request, dir string, mode keeper.Mode, acl []keeper.ACL) error {
 	var creates []keeper.Request
 	for _, r := range looks {
 		if look := r.(*keeper.Exists); !look.Found {

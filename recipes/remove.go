@@ -8,17 +8,29 @@ import (
 	"github.com/conclave-go/conclave/retry"
 )
 
-// remove sees to it that nothing of the contender stays behind, in the
-// background: it returns at once and works in the session's Go until the node is
-// gone or the session has ended, which takes its ephemeral nodes with it. The
-// contender must not be used afterwards.
+// remove ends a contender that is not needed any more and sees to it that
+// nothing of it stays behind. It returns at once.
 func (c *contender) remove() {
+	c.sweep()
+	c.settle()
+}
+
+// sweep removes what nodes the contender's id has, in the background.
+func (c *contender) sweep() {
 	switch {
 	case c.node != "" && !c.unsure:
 		c.line.removeLater(c.s, c.node)
 	case c.unsure:
 		id := c.id
 		c.line.later(c.s, func(ctx context.Context) error { return c.line.removeByID(ctx, c.s, id) })
+	}
+}
+
+// settle ends a contender that has no node.
+func (c *contender) settle() {
+	if c.gone != nil {
+		close(c.gone)
+		c.gone = nil
 	}
 }
 

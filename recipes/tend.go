@@ -8,10 +8,29 @@ import (
 	"github.com/conclave-go/conclave/retry"
 )
 
-// tend runs in the session's Go from the grant to the end of Release, so that a
-// shutdown waits for the holder. It ends the hold when the shutdown begins, and
-// has the node watched once the hold is older than a tenth of the timeout: most
-// holds are over by then and cost nothing.
+// stay makes a shutdown of the connection wait for the contender and the hold it
+// becomes: for its node to be removed, or to be released. It starts one goroutine
+// in the session's Go, which ends with the session at the latest.
+func (c *contender) stay() {
+	if c.gone != nil {
+		return
+	}
+	gone, granted := make(chan struct{}), make(chan *Hold, 1)
+	c.gone, c.granted = gone, granted
+	// Go fails only when the session is over, and then nothing is granted.
+	_ = c.s.Go(func(ctx context.Context) {
+		select {
+		case <-gone:
+		case h := <-granted:
+			h.tend(ctx)
+		case <-ctx.Done():
+		}
+	})
+}
+
+// tend runs from the grant to the end of Release. It ends the hold when a
+// shutdown begins, and has the node watched once the hold is older than a tenth
+// of the timeout: most holds are over by then and cost nothing.
 func (h *Hold) tend(ctx context.Context) {
 	young := time.NewTimer(h.s.Timeout() / 10)
 	defer young.Stop()

@@ -450,3 +450,25 @@ func TestShutdownEndsEveryWait(t *testing.T) {
 		require.ErrorIs(t, err, keeper.ErrClosed)
 	})
 }
+
+// Who stands in line counts as work, so that a shutdown waits for its node to go:
+// not every connection's end takes its nodes with it.
+func TestShutdownWaitsForWhoStandsInLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.makeDir(t)
+		ahead := r.stranger(t, "x-lock-")
+		inLine := r.acquire(t.Context(), "")
+		waited := make(chan struct{})
+		go func() {
+			r.s.work.Wait()
+			close(waited)
+		}()
+		synctest.Wait()
+		require.False(t, closed(waited))
+		close(r.s.closing)
+		require.ErrorIs(t, (<-inLine).err, keeper.ErrClosed)
+		<-waited
+		assert.Equal(t, []string{keeper.Base(ahead)}, r.list(dir))
+	})
+}
