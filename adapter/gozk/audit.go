@@ -78,7 +78,7 @@ func (h *hub) keys() []watchKey {
 // change. It reports false when the connection failed.
 func (h *hub) check(key watchKey, rearm bool) bool {
 	conn := h.s.c.zk
-	if conn.SessionID() != h.s.id {
+	if h.s.c.awaitLink(h.s, h.s.c.quit) != nil {
 		return false
 	}
 	var (

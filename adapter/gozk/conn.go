@@ -55,6 +55,8 @@ type Conn struct {
 	session *session      // guarded by mu: what Session gives out, or nil
 	changed chan struct{} // guarded by mu: closed and replaced by announce
 	waiting bool          // guarded by mu: somebody waits for the link
+	up      bool          // guarded by mu: the tracker has seen the link up
+	upSince time.Time     // guarded by mu: and when it came up
 	begun   bool          // guarded by mu: closing is closed
 	ended   bool          // guarded by mu: quit is closed
 }
@@ -207,12 +209,16 @@ func (c *Conn) announceLocked() {
 	c.waiting = false
 }
 
-// linkUp wakes those who wait for the link. changed tells that it was down when
-// the tracker looked before.
-func (c *Conn) linkUp(changed bool) {
+// linkSeen is what the tracker tells after a look; again says that the link was
+// down since the look before, or came up anew.
+func (c *Conn) linkSeen(up, again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if changed || c.waiting {
+	c.up = up
+	if up && again {
+		c.upSince = time.Now()
+	}
+	if up && (again || c.waiting) {
 		c.announceLocked()
 	}
 }
@@ -225,9 +231,36 @@ func (c *Conn) wake() {
 	}
 }
 
-// linked tells whether the *zk.Conn is connected in the session id.
-func (c *Conn) linked(id int64) bool {
-	return c.zk.State() == zk.StateHasSession && c.zk.SessionID() == id
+// linked tells whether requests of session s may be handed to the *zk.Conn: it
+// is connected in s, and if it came back to s, that was a moment ago.
+//
+// The moment is for go-zookeeper, which reads the zxid that it will ask for
+// missed events from when it serves requests already: an answer in between makes
+// it ask from too high a zxid, and is a data race. What the pause does not
+// prevent, audit makes good.
+func (c *Conn) linked(s *session) (ok bool, wait time.Duration) {
+	c.mu.Lock()
+	up, since := c.up, c.upSince
+	c.mu.Unlock()
+	if !up {
+		return false, 0 // the tracker must look first
+	}
+	if f := c.cfg.feed; f != nil {
+		down, up := f.times()
+		if down.After(up) {
+			return false, 0 // State may be a step ahead of the callback
+		}
+		since = up
+	}
+	if c.zk.State() != zk.StateHasSession || c.zk.SessionID() != s.id {
+		return false, 0
+	}
+	if since.After(s.born) {
+		if wait = time.Until(since.Add(c.fast())); wait > 0 {
+			return false, wait
+		}
+	}
+	return true, 0
 }
 
 // awaitLink returns nil as soon as the *zk.Conn is connected in session s, and
@@ -243,12 +276,19 @@ func (c *Conn) awaitLink(s *session, gone <-chan struct{}) error {
 		if err := s.Err(); err != nil {
 			return err
 		}
-		if c.linked(s.id) {
+		ok, wait := c.linked(s)
+		if ok {
 			return nil
 		}
-		c.wake()
+		var settled <-chan time.Time
+		if wait > 0 {
+			settled = time.After(wait)
+		} else {
+			c.wake()
+		}
 		select {
 		case <-changed:
+		case <-settled:
 		case <-s.done:
 		case <-gone:
 			return errAbandoned

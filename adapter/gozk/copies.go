@@ -13,113 +13,82 @@ import (
 // A call outlives the Do that gave up on it, and go-zookeeper reads what it was
 // given at a time of its own, so everything works on private copies.
 
-// private returns a deep copy of the request's arguments. A Check is copied with
-// its admission, so that the copy can be asked again.
-func private(r keeper.Request) keeper.Request {
+// private returns a deep copy of the request's arguments, and a function that
+// copies the results in it to the request. A Check is copied with its admission,
+// so that the copy can be asked again.
+func private(r keeper.Request) (own keeper.Request, hand func()) {
 	switch r := r.(type) {
 	case *keeper.Create:
 		return privateCreate(r)
 	case *keeper.Delete:
-		c := *r
-		return &c
+		return privateDelete(r)
 	case *keeper.Get:
 		c := *r
-		return &c
+		return &c, func() { r.Result, r.Data, r.Stat, r.Watched = c.Result, c.Data, c.Stat, c.Watched }
 	case *keeper.Set:
 		return privateSet(r)
 	case *keeper.Exists:
 		c := *r
-		return &c
+		return &c, func() { r.Result, r.Found, r.Stat, r.Watched = c.Result, c.Found, c.Stat, c.Watched }
 	case *keeper.Children:
 		c := *r
-		return &c
+		return &c, func() { r.Result, r.Names, r.Stat, r.Watched = c.Result, c.Names, c.Stat, c.Watched }
 	case *keeper.GetACL:
 		c := *r
-		return &c
+		return &c, func() { r.Result, r.ACL, r.Stat = c.Result, c.ACL, c.Stat }
 	case *keeper.SetACL:
 		c := *r
 		c.ACL = slices.Clone(r.ACL)
-		return &c
+		return &c, func() { r.Result, r.Stat = c.Result, c.Stat }
+	case *keeper.Multi:
+		return privateMulti(r)
 	case *keeper.Sync:
 		c := *r
-		return &c
-	case *keeper.Multi:
-		c := &keeper.Multi{Ops: make([]keeper.Op, len(r.Ops))}
-		for i, op := range r.Ops {
-			c.Ops[i] = privateOp(op)
+		return &c, func() { r.Result = c.Result }
+	}
+	return nil, nil // keeper.Request is a closed set
+}
+
+func privateMulti(r *keeper.Multi) (own *keeper.Multi, hand func()) {
+	c := &keeper.Multi{Ops: make([]keeper.Op, len(r.Ops))}
+	ops := slices.Clone(r.Ops)
+	hands := make([]func(), len(ops))
+	for i, op := range ops {
+		switch op := op.(type) {
+		case *keeper.Create:
+			c.Ops[i], hands[i] = privateCreate(op)
+		case *keeper.Delete:
+			c.Ops[i], hands[i] = privateDelete(op)
+		case *keeper.Set:
+			c.Ops[i], hands[i] = privateSet(op)
+		case *keeper.Check:
+			check := *op
+			c.Ops[i], hands[i] = &check, func() { op.Result = check.Result }
 		}
-		return c
 	}
-	return nil
+	return c, func() {
+		r.Result = c.Result
+		for _, hand := range hands {
+			hand()
+		}
+	}
 }
 
-func privateOp(op keeper.Op) keeper.Op {
-	switch op := op.(type) {
-	case *keeper.Create:
-		return privateCreate(op)
-	case *keeper.Delete:
-		c := *op
-		return &c
-	case *keeper.Set:
-		return privateSet(op)
-	case *keeper.Check:
-		c := *op
-		return &c
-	}
-	return nil
-}
-
-func privateCreate(r *keeper.Create) *keeper.Create {
+func privateCreate(r *keeper.Create) (own *keeper.Create, hand func()) {
 	c := *r
 	c.Data, c.ACL = bytes.Clone(r.Data), slices.Clone(r.ACL)
-	return &c
+	return &c, func() { r.Result, r.Created, r.Stat = c.Result, c.Created, c.Stat }
 }
 
-func privateSet(r *keeper.Set) *keeper.Set {
+func privateDelete(r *keeper.Delete) (own *keeper.Delete, hand func()) {
+	c := *r
+	return &c, func() { r.Result = c.Result }
+}
+
+func privateSet(r *keeper.Set) (own *keeper.Set, hand func()) {
 	c := *r
 	c.Data = bytes.Clone(r.Data)
-	return &c
-}
-
-// hand copies the results of a private copy to the caller's request.
-func hand(to, from keeper.Request) {
-	switch to := to.(type) {
-	case *keeper.Get:
-		from := from.(*keeper.Get)
-		to.Result, to.Data, to.Stat, to.Watched = from.Result, from.Data, from.Stat, from.Watched
-	case *keeper.Exists:
-		from := from.(*keeper.Exists)
-		to.Result, to.Found, to.Stat, to.Watched = from.Result, from.Found, from.Stat, from.Watched
-	case *keeper.Children:
-		from := from.(*keeper.Children)
-		to.Result, to.Names, to.Stat, to.Watched = from.Result, from.Names, from.Stat, from.Watched
-	case *keeper.GetACL:
-		from := from.(*keeper.GetACL)
-		to.Result, to.ACL, to.Stat = from.Result, from.ACL, from.Stat
-	case *keeper.SetACL:
-		from := from.(*keeper.SetACL)
-		to.Result, to.Stat = from.Result, from.Stat
-	case *keeper.Multi:
-		from := from.(*keeper.Multi)
-		to.Result = from.Result
-		for i := range to.Ops {
-			handOp(to.Ops[i], from.Ops[i])
-		}
-	case keeper.Op: // Create, Delete and Set are both
-		handOp(to, from.(keeper.Op))
-	default: // Sync
-		*to.Meta() = *from.Meta()
-	}
-}
-
-func handOp(to, from keeper.Op) {
-	*to.Meta() = *from.Meta()
-	switch to := to.(type) {
-	case *keeper.Create:
-		to.Created, to.Stat = from.(*keeper.Create).Created, from.(*keeper.Create).Stat
-	case *keeper.Set:
-		to.Stat = from.(*keeper.Set).Stat
-	}
+	return &c, func() { r.Result, r.Stat = c.Result, c.Stat }
 }
 
 // watched is the watch that a copy got, or nil.

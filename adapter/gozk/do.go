@@ -22,7 +22,9 @@ type call struct {
 // job is one request of a call.
 type job struct {
 	request keeper.Request // the caller's; only Do touches it
-	own     keeper.Request
+	own     keeper.Request // private copy
+	hand    func()         // copies the results from own to request
+	created string         // guarded by mu: path, in stage created
 	stage   stage
 }
 
@@ -54,10 +56,11 @@ func (s *session) Do(ctx context.Context, reqs ...keeper.Request) error {
 		if cause := s.c.refuse(r); cause != nil {
 			return failOne(reqs, i, cause)
 		}
-		k.jobs[i] = job{request: r, own: private(r)}
+		own, hand := private(r)
+		k.jobs[i] = job{request: r, own: own, hand: hand}
 	}
 	s.inside.add()
-	s.c.all.run(func() {
+	s.c.all.run(func() { //nolint:contextcheck // the worker goes on when ctx has ended
 		defer func() {
 			s.inside.done()
 			if s.Err() != nil {
@@ -85,7 +88,7 @@ func (k *call) work() {
 		own := k.jobs[i].own
 		if cause := k.s.c.awaitLink(k.s, k.gone); cause != nil {
 			// A Do that gave up does not ask for this.
-			k.finish(i, own, failure{cause, keeper.NotApplied}.opError(own))
+			_ = k.finish(i, own, failure{cause, keeper.NotApplied}.opError(own))
 			return
 		}
 		if !k.advance(i, handed) {
@@ -105,6 +108,18 @@ func (k *call) advance(i int, to stage) bool {
 		return false
 	}
 	k.jobs[i].stage = to
+	return true
+}
+
+// advanceCreated is advance for a Create that was applied. Its path is kept
+// apart, because own is the worker's until the Stat is in it.
+func (k *call) advanceCreated(i int, path string) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.over {
+		return false
+	}
+	k.jobs[i].stage, k.jobs[i].created = created, path
 	return true
 }
 
@@ -137,10 +152,11 @@ func (k *call) settle(cause error) error {
 		j := &k.jobs[i]
 		switch {
 		case j.stage == answered:
-			hand(j.request, j.own)
+			j.hand()
 		case j.stage == created:
-			// The worker may be writing the Stat: only the path is final.
-			j.request.(*keeper.Create).Created = j.own.(*keeper.Create).Created
+			if c, ok := j.request.(*keeper.Create); ok {
+				c.Created = j.created
+			}
 			fail(j.request, failure{cause, keeper.Applied})
 		case j.stage == handed:
 			fail(j.request, failure{cause, keeper.Unknown})
@@ -177,7 +193,11 @@ func failAll(reqs []keeper.Request, cause error) error {
 
 // failOne refuses a whole call for the fault of one request.
 func failOne(reqs []keeper.Request, culprit int, cause error) error {
-	failAll(reqs, keeper.ErrNotSent)
+	for i, r := range reqs {
+		if i != culprit {
+			fail(r, failure{keeper.ErrNotSent, keeper.NotApplied})
+		}
+	}
 	fail(reqs[culprit], failure{cause, keeper.NotApplied})
 	return reqs[culprit].Meta().Err
 }

@@ -15,7 +15,8 @@ import (
 )
 
 func TestDoFillsEveryKindOfResult(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		ctx := t.Context()
 		data := []byte("x")
 		dir := &keeper.Create{Path: "/dir", Data: data}
@@ -83,7 +84,8 @@ func TestDefaultACLStandsForNil(t *testing.T) {
 }
 
 func TestARefusedRequestDoesNotKeepTheNextFromBeingSent(t *testing.T) {
-	bubble(t, func(t *testing.T, _ *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		_, _, s := connected(t)
 		create := &keeper.Create{Path: "/none/a"}
 		list := &keeper.Children{Path: "/"}
 		err := s.Do(t.Context(), create, list)
@@ -97,7 +99,8 @@ func TestARefusedRequestDoesNotKeepTheNextFromBeingSent(t *testing.T) {
 
 func TestALostConnectionKeepsTheNextFromBeingSent(t *testing.T) {
 	for _, lost := range []fault{loseReply, loseRequest} {
-		bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+		synctest.Test(t, func(t *testing.T) {
+			f, _, s := connected(t)
 			f.rule("create", lost)
 			create := &keeper.Create{Path: "/a", Mode: keeper.Ephemeral}
 			list := &keeper.Children{Path: "/"}
@@ -106,7 +109,7 @@ func TestALostConnectionKeepsTheNextFromBeingSent(t *testing.T) {
 			require.Equal(t, keeper.Unknown, outcome(t, create, keeper.ErrConnectionLoss))
 			require.Equal(t, keeper.NotApplied, outcome(t, list, keeper.ErrNotSent))
 			require.Equal(t, keeper.NotApplied, outcome(t, multi, keeper.ErrNotSent))
-			require.Equal(t, keeper.NotApplied, outcome(t, multi.Ops[0].(*keeper.Delete), keeper.ErrNotSent))
+			require.Equal(t, keeper.NotApplied, outcome(t, multi.Ops[0], keeper.ErrNotSent))
 			require.Zero(t, f.count("children"))
 			f.connect()
 			require.NoError(t, s.Do(t.Context(), list), "the session goes on")
@@ -115,38 +118,32 @@ func TestALostConnectionKeepsTheNextFromBeingSent(t *testing.T) {
 }
 
 func TestBadInputIsRefusedUnsent(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		guard := keeper.NewGuard("/g", 0, func(int64) error { return keeper.ErrNotHeld })
-		big := make([]byte, defaultMaxRequest)
-		for name, x := range map[string]struct {
-			ctx  context.Context
-			bad  keeper.Request
-			want error
-		}{
-			"ended context":      {ended, &keeper.Get{Path: "/"}, context.Canceled},
-			"nil context":        {nil, &keeper.Get{Path: "/"}, keeper.ErrInvalid},
-			"bad path":           {t.Context(), &keeper.Get{Path: "a"}, keeper.ErrInvalid},
-			"guard that is over": {t.Context(), &keeper.Multi{Ops: []keeper.Op{guard}}, keeper.ErrNotHeld},
-			"too large":          {t.Context(), &keeper.Set{Path: "/a", Data: big, Version: -1}, keeper.ErrTooLarge},
-			"container in a multi": {t.Context(), &keeper.Multi{Ops: []keeper.Op{
-				&keeper.Create{Path: "/c", Mode: keeper.Container}}}, errors.ErrUnsupported},
-			"TTL in a multi": {t.Context(), &keeper.Multi{Ops: []keeper.Op{
-				&keeper.Create{Path: "/c", Mode: keeper.PersistentTTL, TTL: time.Second}}}, errors.ErrUnsupported},
-		} {
-			func() {
-				calls := f.total()
-				good := &keeper.Delete{Path: "/x", Version: keeper.AnyVersion}
-				require.Error(t, s.Do(x.ctx, x.bad, good), name)
-				require.Equal(t, keeper.NotApplied, outcome(t, x.bad, x.want))
-				require.Equal(t, keeper.NotApplied, outcome(t, good, keeper.ErrNotSent))
-				if m, ok := x.bad.(*keeper.Multi); ok {
-					require.Equal(t, keeper.NotApplied, outcome(t, m.Ops[0], x.want))
-				}
-				require.Equal(t, calls, f.total(), "nothing was sent: "+name)
-			}()
+		refused := func(ctx context.Context, bad keeper.Request, want error) {
+			calls := f.total()
+			good := &keeper.Delete{Path: "/x", Version: keeper.AnyVersion}
+			require.ErrorIs(t, s.Do(ctx, bad, good), want)
+			require.Equal(t, keeper.NotApplied, outcome(t, bad, want))
+			require.Equal(t, keeper.NotApplied, outcome(t, good, keeper.ErrNotSent))
+			if m, ok := bad.(*keeper.Multi); ok {
+				require.Equal(t, keeper.NotApplied, outcome(t, m.Ops[0], want))
+			}
+			require.Equal(t, calls, f.total(), "nothing was sent", want)
 		}
+		multi := func(op keeper.Op) *keeper.Multi { return &keeper.Multi{Ops: []keeper.Op{op}} }
+		ctx := t.Context()
+		refused(ended, &keeper.Get{Path: "/"}, context.Canceled)
+		refused(nil, &keeper.Get{Path: "/"}, keeper.ErrInvalid)
+		refused(ctx, &keeper.Get{Path: "a"}, keeper.ErrInvalid)
+		refused(ctx, multi(guard), keeper.ErrNotHeld)
+		refused(ctx, &keeper.Set{Path: "/a", Data: make([]byte, defaultMaxRequest), Version: -1}, keeper.ErrTooLarge)
+		refused(ctx, multi(&keeper.Create{Path: "/c", Mode: keeper.Container}), errors.ErrUnsupported)
+		refused(ctx, multi(&keeper.Create{Path: "/c", Mode: keeper.PersistentTTL, TTL: time.Second}), errors.ErrUnsupported)
+		require.Error(t, s.Do(ctx, nil))
 	})
 }
 
@@ -170,7 +167,8 @@ func TestRequestSizeIsThatOfTheFrame(t *testing.T) {
 }
 
 func TestDoWaitsForTheConnection(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		f.cut()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -186,7 +184,8 @@ func TestDoWaitsForTheConnection(t *testing.T) {
 }
 
 func TestACancelledCallReturnsAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, c *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c, s := connected(t)
 		f.rule("set", stall)
 		ctx, cancel := context.WithCancel(t.Context())
 		first := &keeper.Create{Path: "/a"}
@@ -205,13 +204,14 @@ func TestACancelledCallReturnsAtOnce(t *testing.T) {
 		f.connect()
 		synctest.Wait()
 		require.Zero(t, f.count("getW"))
-		require.Zero(t, s.(*session).inside.size())
+		require.Zero(t, s.inside.size())
 		_ = c
 	})
 }
 
 func TestAWatchOfACancelledCallIsDropped(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		f.latency = time.Second
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second/2)
 		defer cancel()
@@ -219,7 +219,7 @@ func TestAWatchOfACancelledCallIsDropped(t *testing.T) {
 		require.ErrorIs(t, s.Do(ctx, get), context.DeadlineExceeded)
 		require.Nil(t, get.Watched)
 		after(2 * time.Second)
-		h := &s.(*session).watches
+		h := &s.watches
 		h.mu.Lock()
 		require.Empty(t, h.owner)
 		h.mu.Unlock()
@@ -230,7 +230,8 @@ func TestAWatchOfACancelledCallIsDropped(t *testing.T) {
 }
 
 func TestStatOfACreateIsReadAgainAfterALoss(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		f.rule("exists", loseRequest)
 		create := &keeper.Create{Path: "/a-", Mode: keeper.EphemeralSequential}
 		list := &keeper.Children{Path: "/"}
@@ -276,7 +277,8 @@ func TestCreateWhoseStatCannotBeHadIsApplied(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+			synctest.Test(t, func(t *testing.T) {
+				f, _, s := connected(t)
 				x.accident.op, x.accident.times = "exists", 1
 				f.addRule(x.accident)
 				ctx, cancel := context.WithCancel(t.Context())
@@ -295,7 +297,8 @@ func TestCreateWhoseStatCannotBeHadIsApplied(t *testing.T) {
 }
 
 func TestMultiResults(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		ctx := t.Context()
 		create := &keeper.Create{Path: "/m-", Data: []byte("x"), Mode: keeper.EphemeralSequential}
 		set := &keeper.Set{Path: "/", Version: keeper.AnyVersion}
@@ -321,13 +324,13 @@ func TestMultiResults(t *testing.T) {
 		require.Equal(t, keeper.NotApplied, outcome(t, bad, keeper.ErrNoNode))
 		require.Equal(t, keeper.NotApplied, outcome(t, del, keeper.ErrRuntimeInconsistency))
 		require.Equal(t, keeper.NotApplied, outcome(t, last, keeper.ErrRuntimeInconsistency))
-		_, found := f.has(create.Created)
-		require.True(t, found)
+		require.True(t, f.has(create.Created))
 	})
 }
 
 func TestMultiThatCannotBeReadIsNotSuccess(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		f.addRule(&fakeRule{op: "multi", times: 1, fault: answerError})
 		m := &keeper.Multi{Ops: []keeper.Op{&keeper.Create{Path: "/a"}}}
 		require.Error(t, s.Do(t.Context(), m))
@@ -341,7 +344,8 @@ func TestMultiThatCannotBeReadIsNotSuccess(t *testing.T) {
 // A guard is asked once more when the connection is back: the hold may have
 // ended while the call waited.
 func TestGuardIsAskedAgainBeforeSending(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		released := make(chan struct{})
 		guard := keeper.NewGuard("/", keeper.AnyVersion, func(int64) error {
 			select {
@@ -364,7 +368,8 @@ func TestGuardIsAskedAgainBeforeSending(t *testing.T) {
 }
 
 func TestManyCallersAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		const n = 64
 		errs := make(chan error, n)
 		for range n {
@@ -380,8 +385,7 @@ func TestManyCallersAtOnce(t *testing.T) {
 		for range n {
 			require.NoError(t, <-errs)
 		}
-		_, left := f.has("/n-")
-		require.False(t, left)
+		require.False(t, f.has("/n-"))
 	})
 }
 
@@ -394,6 +398,17 @@ func (f *fakeZK) total() int {
 		if op != "exists" && op != "existsW" && op != "sync" {
 			n += count
 		}
+	}
+	return n
+}
+
+// all is the number of calls.
+func (f *fakeZK) all() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, count := range f.counts {
+		n += count
 	}
 	return n
 }

@@ -18,25 +18,37 @@ var errAbandoned = errors.New("call abandoned")
 // Stat could be read.
 var errGone = errors.New("node was deleted before its stat could be read")
 
-// codes maps go-zookeeper's errors of servers. ErrSessionExpired is not among
+// codeOf maps go-zookeeper's errors of servers. ErrSessionExpired is not among
 // them: it is also what a request in flight gets when the session expires.
-var codes = [...]struct {
-	err  error
-	code keeper.Code
-}{
-	{zk.ErrAPIError, keeper.ErrAPI},
-	{zk.ErrNoNode, keeper.ErrNoNode},
-	{zk.ErrNoAuth, keeper.ErrNoAuth},
-	{zk.ErrBadVersion, keeper.ErrBadVersion},
-	{zk.ErrNoChildrenForEphemerals, keeper.ErrNoChildrenForEphemerals},
-	{zk.ErrNodeExists, keeper.ErrNodeExists},
-	{zk.ErrNotEmpty, keeper.ErrNotEmpty},
-	{zk.ErrInvalidACL, keeper.ErrInvalidACL},
-	{zk.ErrAuthFailed, keeper.ErrAuthFailed},
-	{zk.ErrNothing, keeper.ErrNothing},
-	{zk.ErrSessionMoved, keeper.ErrSessionMoved},
-	{zk.ErrReconfigDisabled, keeper.ErrReconfigDisabled},
-	{zk.ErrBadArguments, keeper.ErrBadArguments},
+func codeOf(err error) (code keeper.Code, found bool) {
+	for _, c := range [...]struct {
+		err  error
+		code keeper.Code
+	}{
+		{zk.ErrAPIError, keeper.ErrAPI},
+		{zk.ErrNoNode, keeper.ErrNoNode},
+		{zk.ErrNoAuth, keeper.ErrNoAuth},
+		{zk.ErrBadVersion, keeper.ErrBadVersion},
+		{zk.ErrNoChildrenForEphemerals, keeper.ErrNoChildrenForEphemerals},
+		{zk.ErrNodeExists, keeper.ErrNodeExists},
+		{zk.ErrNotEmpty, keeper.ErrNotEmpty},
+		{zk.ErrInvalidACL, keeper.ErrInvalidACL},
+		{zk.ErrAuthFailed, keeper.ErrAuthFailed},
+		{zk.ErrNothing, keeper.ErrNothing},
+		{zk.ErrSessionMoved, keeper.ErrSessionMoved},
+		{zk.ErrReconfigDisabled, keeper.ErrReconfigDisabled},
+		{zk.ErrBadArguments, keeper.ErrBadArguments},
+	} {
+		if errors.Is(err, c.err) {
+			return c.code, true
+		}
+	}
+	if number, cut := strings.CutPrefix(err.Error(), "unknown error: "); cut {
+		if n, bad := strconv.ParseInt(number, 10, 32); bad == nil {
+			return keeper.Code(n), true
+		}
+	}
+	return 0, false
 }
 
 // failure is an error of go-zookeeper in keeper's words.
@@ -48,10 +60,8 @@ type failure struct {
 // translate says what an error of a call means. The outcome is that of a
 // request that was handed to go-zookeeper.
 func translate(err error) failure {
-	for i := range codes {
-		if errors.Is(err, codes[i].err) {
-			return failure{cause: codes[i].code}
-		}
+	if code, found := codeOf(err); found {
+		return failure{cause: code}
 	}
 	switch {
 	case errors.Is(err, zk.ErrNoServer):
@@ -69,11 +79,6 @@ func translate(err error) failure {
 	case errors.Is(err, zk.ErrShortBuffer), errors.Is(err, zk.ErrUnhandledFieldType), errors.Is(err, zk.ErrPtrExpected):
 		// The codec failed, in which direction is not told.
 		return failure{because(keeper.ErrUndecodable, err), keeper.Unknown}
-	}
-	if number, found := strings.CutPrefix(err.Error(), "unknown error: "); found {
-		if n, bad := strconv.ParseInt(number, 10, 32); bad == nil {
-			return failure{cause: keeper.Code(n)}
-		}
 	}
 	return failure{because(keeper.ErrConnectionLoss, err), keeper.Unknown}
 }

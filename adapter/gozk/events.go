@@ -21,6 +21,7 @@ type Feed struct {
 	mu       sync.Mutex
 	poke     chan<- struct{} // guarded by mu: of the Conn, once attached
 	down     time.Time       // guarded by mu: when the last handshake had not begun yet
+	up       time.Time       // guarded by mu: when the last handshake was through
 	sessions int             // guarded by mu: handshakes seen
 }
 
@@ -38,6 +39,7 @@ func (f *Feed) Callback(ev zk.Event) {
 		// go-zookeeper sends the next ConnectRequest only after this returns.
 		f.down = time.Now()
 	case zk.StateHasSession:
+		f.up = time.Now()
 		f.sessions++
 	}
 	if f.poke != nil {
@@ -56,6 +58,12 @@ func (f *Feed) attach(poke chan<- struct{}) bool {
 	}
 	f.poke = poke
 	return true
+}
+
+func (f *Feed) times() (down, up time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.down, f.up
 }
 
 func (f *Feed) seen() (down time.Time, sessions int) {
@@ -165,8 +173,8 @@ func (t *tracker) look() {
 	if t.cur != nil && id != t.cur.id {
 		t.drop(keeper.ErrSessionExpired)
 	}
+	c.linkSeen(up, !t.up || t.fresh)
 	if up {
-		c.linkUp(!t.up)
 		if t.cur != nil && !t.down.IsZero() {
 			t.cur.handshake(t.down)
 		}

@@ -305,14 +305,14 @@ func (f *fakeZK) Multi(ops ...any) (answers []zk.MultiResponse, err error) {
 	return answers, err
 }
 
-// has tells whether a node starting with prefix exists, and returns its path.
-func (f *fakeZK) has(prefix string) (string, bool) {
+// has tells whether a node whose path starts with prefix exists.
+func (f *fakeZK) has(prefix string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for p := range f.nodes {
 		if strings.HasPrefix(p, prefix) {
-			return p, true
+			return true
 		}
 	}
-	return "", false
+	return false
 }

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-zookeeper/zk"
 	"github.com/stretchr/testify/require"
 
 	"github.com/conclave-go/conclave/internal/zkreal"
@@ -17,41 +18,88 @@ func TestMain(m *testing.M) { zkreal.Main(m) }
 // timeout is the session timeout of tests in virtual time.
 const timeout = 10 * time.Second
 
-// bubble runs a test in virtual time on a fake that is connected once the
-// adapter watches it, and closes the adapter in the end.
-func bubble(t *testing.T, test func(t *testing.T, f *fakeZK, c *Conn, s keeper.Session)) {
+// connected is a fake that was connected under the eyes of an adapter, and the
+// session.
+func connected(t *testing.T) (*fakeZK, *Conn, *session) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake()
-		c := adapt(t, f)
-		f.connect()
-		test(t, f, c, current(t, c))
-	})
+	f := newFake()
+	c := adapt(t, f)
+	f.connect()
+	return f, c, current(t, c)
+}
+
+// world is what a test that eachWay runs gets.
+type world struct {
+	*testing.T
+	fake *fakeZK
+	conn *Conn
+}
+
+// eachWay runs a test in virtual time for each of the three ways to tell the
+// adapter of changes.
+func eachWay(t *testing.T, test func(w world)) {
+	t.Helper()
+	for name, way := range ways() {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake()
+				test(world{t, f, way(t, f)})
+			})
+		})
+	}
+}
+
+func ways() map[string]func(testing.TB, *fakeZK) *Conn {
+	return map[string]func(testing.TB, *fakeZK) *Conn{
+		"feed": func(tb testing.TB, f *fakeZK) *Conn {
+			tb.Helper()
+			return adapt(tb, f)
+		},
+		"events": func(tb testing.TB, f *fakeZK) *Conn {
+			tb.Helper()
+			return adaptPlain(tb, f, f.events)
+		},
+		"neither": func(tb testing.TB, f *fakeZK) *Conn {
+			tb.Helper()
+			return adaptPlain(tb, f, nil)
+		},
+	}
+}
+
+// adaptPlain makes an adapter over f, without a feed.
+func adaptPlain(tb testing.TB, f *fakeZK, events <-chan zk.Event) *Conn {
+	tb.Helper()
+	c, err := New(f, events, WithSessionTimeout(timeout))
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, c.Close()) })
+	return c
 }
 
 // adapt makes an adapter over f, with a feed.
-func adapt(t *testing.T, f *fakeZK, opts ...Option) *Conn {
-	t.Helper()
+func adapt(tb testing.TB, f *fakeZK, opts ...Option) *Conn {
+	tb.Helper()
 	var feed Feed
 	f.callback = feed.Callback
 	c, err := New(f, nil, append([]Option{WithSessionTimeout(timeout), WithFeed(&feed)}, opts...)...)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, c.Close()) })
 	return c
 }
 
 // current is the session that c gives out within a session timeout.
-func current(t *testing.T, c *Conn) keeper.Session {
+func current(t *testing.T, c *Conn) *session {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	s, err := c.Session(ctx)
 	require.NoError(t, err)
-	return s
+	require.IsType(t, (*session)(nil), s)
+	own, _ := s.(*session)
+	return own
 }
 
 // next waits for the session after s.
-func next(t *testing.T, c *Conn, s keeper.Session) keeper.Session {
+func next(t *testing.T, c *Conn, s keeper.Session) *session {
 	t.Helper()
 	<-s.Done()
 	n := current(t, c)

@@ -12,7 +12,7 @@ import (
 
 // multi runs m and fills the results of its ops; it returns what became of the
 // whole.
-func (s *session) multi(m *keeper.Multi) (err error, raw error) {
+func (s *session) multi(m *keeper.Multi) (err, raw error) {
 	// The hold behind a guard may have ended while the call waited for the link.
 	if err := keeper.Admit(context.Background(), s.id, m); err != nil {
 		return err, nil

@@ -64,7 +64,7 @@ func crossed(own keeper.Request, raw error) error {
 
 // run calls go-zookeeper and fills in the results. It returns the request's
 // error and, as raw, what go-zookeeper said.
-func (s *session) run(own keeper.Request) (err error, raw error) {
+func (s *session) run(own keeper.Request) (err, raw error) {
 	conn := s.c.zk
 	switch r := own.(type) {
 	case *keeper.Create:
@@ -159,7 +159,7 @@ func (s *session) finishCreate(k *call, i int, r *keeper.Create) error {
 	failed := func(cause error) error {
 		return k.finish(i, r, failure{cause, keeper.Applied}.opError(r))
 	}
-	if !k.advance(i, created) {
+	if !k.advanceCreated(i, r.Created) {
 		return nil // the Do has given up; the outcome it saw is Unknown
 	}
 	for {
@@ -177,7 +177,8 @@ func (s *session) finishCreate(k *call, i int, r *keeper.Create) error {
 			return failed(errGone)
 		case raw == nil:
 			s.answered(started, false)
-			return k.finishStat(i, r, fromStat(stat))
+			r.Stat = fromStat(stat)
+			return k.finish(i, r, nil)
 		case byServer(raw), errors.Is(raw, zk.ErrClosing):
 			return failed(translate(raw).cause)
 		}
@@ -185,16 +186,4 @@ func (s *session) finishCreate(k *call, i int, r *keeper.Create) error {
 			return failed(errAbandoned) // or over: the Do knows
 		}
 	}
-}
-
-// finishStat completes a Create under the lock: once it is in stage created a
-// Do that gives up reads it.
-func (k *call) finishStat(i int, r *keeper.Create, stat keeper.Stat) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.over {
-		r.Stat = stat
-		k.jobs[i].stage = answered
-	}
-	return nil
 }

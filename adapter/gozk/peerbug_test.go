@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/go-zookeeper/zk"
 	"github.com/stretchr/testify/require"
@@ -23,7 +24,8 @@ func TestPeerBug_B7(t *testing.T) {
 			for _, inMulti := range []bool{false, true} {
 				for _, abandoned := range []bool{false, true} {
 					t.Run(fmt.Sprint(name, "/", mode, "/multi=", inMulti, "/abandoned=", abandoned), func(t *testing.T) {
-						bubble(t, func(t *testing.T, f *fakeZK, c *Conn, s keeper.Session) {
+						synctest.Test(t, func(t *testing.T) {
+							f, c, s := connected(t)
 							testB7(t, f, c, s, mode, inMulti, abandoned, lost)
 						})
 					})
@@ -33,7 +35,8 @@ func TestPeerBug_B7(t *testing.T) {
 	}
 }
 
-func testB7(t *testing.T, f *fakeZK, c *Conn, s keeper.Session, mode keeper.Mode, inMulti, abandoned, lost bool) {
+func testB7(t *testing.T, f *fakeZK, c *Conn, s *session, mode keeper.Mode, inMulti, abandoned, lost bool) {
+	t.Helper()
 	create := &keeper.Create{Path: "/mine-", Data: []byte("x"), Mode: mode}
 	other := &keeper.Create{Path: "/mine-", Data: []byte("somebody else's"), Mode: keeper.PersistentSequential}
 	require.NoError(t, s.Do(t.Context(), other))
@@ -56,8 +59,7 @@ func testB7(t *testing.T, f *fakeZK, c *Conn, s keeper.Session, mode keeper.Mode
 	}
 	f.renew()
 	if lost {
-		_, made := f.has("/mine-")
-		require.True(t, made)
+		require.True(t, f.has("/mine-"))
 		synctest.Wait()
 		f.connect()
 	}
@@ -76,7 +78,8 @@ func testB7(t *testing.T, f *fakeZK, c *Conn, s keeper.Session, mode keeper.Mode
 
 // B7: a request is refused by the adapter when the session it belongs to is over.
 func TestPeerBug_B7_NothingIsCarriedOver(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, c *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c, s := connected(t)
 		f.cut()
 		set := &keeper.Set{Path: "/", Version: keeper.AnyVersion}
 		done := background(func() error { return s.Do(t.Context(), set) })
@@ -91,7 +94,8 @@ func TestPeerBug_B7_NothingIsCarriedOver(t *testing.T) {
 // B8: while disconnected go-zookeeper takes 16 requests and blocks on the 17th
 // without a deadline.
 func TestPeerBug_B8(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		f.cut()
 		calls := f.total()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -128,7 +132,8 @@ func TestPeerBug_B9(t *testing.T) {
 		{zk.ErrNoAuth, keeper.ErrNoAuth, keeper.NotApplied},
 		{zk.ErrBadArguments, keeper.ErrBadArguments, keeper.NotApplied},
 	} {
-		bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+		synctest.Test(t, func(t *testing.T) {
+			f, _, s := connected(t)
 			f.addRule(&fakeRule{op: "set", times: 1, fault: answerError, err: x.raw})
 			set := &keeper.Set{Path: "/", Version: keeper.AnyVersion}
 			require.Error(t, s.Do(t.Context(), set))
@@ -155,6 +160,28 @@ func TestPeerBug_B14(t *testing.T) {
 	})
 }
 
+// B15: go-zookeeper reads lastZxid for SetWatches while it serves requests.
+func TestPeerBug_B15(t *testing.T) {
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
+		f.connect()
+		s := current(t, c)
+		began := time.Now()
+		require.NoError(t, s.Do(t.Context(), &keeper.Sync{Path: "/"}))
+		require.Equal(t, began, time.Now(), "a new session has no watches")
+		w1 := &keeper.Exists{Path: "/a", Watch: true}
+		require.NoError(t, s.Do(t.Context(), w1))
+		f.cut()
+		after(2 * time.Second) // without a feed it is noticed late
+		calls := f.all()
+		f.connect()
+		began = time.Now()
+		require.NoError(t, s.Do(t.Context(), &keeper.Sync{Path: "/"}))
+		require.GreaterOrEqual(t, time.Since(began), c.fast(), "SetWatches goes first")
+		require.LessOrEqual(t, f.all()-calls, 3, "the sync, a beat and the watch")
+	})
+}
+
 // B16: a change during a disconnect can fall through: go-zookeeper asks for
 // changes since a zxid that may be past it.
 func TestPeerBug_B16(t *testing.T) {
@@ -164,7 +191,8 @@ func TestPeerBug_B16(t *testing.T) {
 // B17: a SetWatches that fails is only logged; the watches never fire.
 func TestPeerBug_B17(t *testing.T) {
 	missed(t, func(f *fakeZK) { f.noRearm = true })
-	eachWay(t, func(t *testing.T, f *fakeZK, c *Conn) {
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
 		f.connect()
 		s := current(t, c)
 		none := &keeper.Exists{Path: "/a", Watch: true}
@@ -183,7 +211,9 @@ func TestPeerBug_B17(t *testing.T) {
 // missed changes nodes while the connection is down and go-zookeeper's way of
 // catching up is broken.
 func missed(t *testing.T, broken func(f *fakeZK)) {
-	eachWay(t, func(t *testing.T, f *fakeZK, c *Conn) {
+	t.Helper()
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
 		f.connect()
 		s := current(t, c)
 		ctx := t.Context()
@@ -223,7 +253,8 @@ func missed(t *testing.T, broken func(f *fakeZK)) {
 
 // B18: go-zookeeper keeps a channel for every call that sets a watch.
 func TestPeerBug_B18(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		var last *keeper.Watch
 		for range 1000 {
 			exists := &keeper.Exists{Path: "/a", Watch: true}
@@ -262,7 +293,8 @@ func TestPeerBug_B18(t *testing.T) {
 
 // B21: Exists says true together with an error, and reads give a zero Stat.
 func TestPeerBug_B21(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		for _, op := range []string{"exists", "get", "children", "getACL", "set", "setACL"} {
 			f.addRule(&fakeRule{op: op, times: 1, fault: answerError, err: zk.ErrNoAuth})
 		}

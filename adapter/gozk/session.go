@@ -12,8 +12,9 @@ import (
 type session struct {
 	c       *Conn
 	id      int64
-	done    chan struct{} // closed by end
-	ctx     context.Context
+	born    time.Time       // when it was found
+	done    chan struct{}   // closed by end
+	ctx     context.Context //nolint:containedctx // that of Go's work: it ends with the session
 	cancel  context.CancelFunc
 	kick    chan struct{} // capacity 1: wakes the heart
 	watches hub           // has its own lock
@@ -26,7 +27,7 @@ type session struct {
 
 // newSession makes a session whose heart does not run yet.
 func newSession(c *Conn, id int64) *session {
-	s := &session{c: c, id: id, done: make(chan struct{}), kick: make(chan struct{}, 1)}
+	s := &session{c: c, id: id, born: time.Now(), done: make(chan struct{}), kick: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.watches.init(s)
 	return s
@@ -53,7 +54,7 @@ func (s *session) Err() error {
 
 // Supports knows go-zookeeper, not the servers: one that cannot make a container
 // or TTL node answers keeper.ErrUnimplemented.
-func (s *session) Supports(f keeper.Feature) bool {
+func (*session) Supports(f keeper.Feature) bool {
 	return f == keeper.FeatureContainer || f == keeper.FeatureTTL
 }
 
@@ -87,7 +88,7 @@ func (s *session) end(cause error) {
 	close(s.done)
 	s.mu.Unlock()
 	s.cancel()
-	s.runLapsed(lapsed, cause)
+	runLapsed(lapsed, cause)
 	s.watches.end(cause)
 }
 

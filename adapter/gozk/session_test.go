@@ -43,36 +43,9 @@ func TestNewRefusesBadArguments(t *testing.T) {
 	}
 }
 
-// ways are the three ways to tell the adapter of changes.
-var ways = map[string]func(t *testing.T, f *fakeZK) *Conn{
-	"feed": func(t *testing.T, f *fakeZK) *Conn { return adapt(t, f) },
-	"events": func(t *testing.T, f *fakeZK) *Conn {
-		c, err := New(f, f.events, WithSessionTimeout(timeout))
-		require.NoError(t, err)
-		return c
-	},
-	"neither": func(t *testing.T, f *fakeZK) *Conn {
-		c, err := New(f, nil, WithSessionTimeout(timeout))
-		require.NoError(t, err)
-		return c
-	},
-}
-
-func eachWay(t *testing.T, test func(t *testing.T, f *fakeZK, c *Conn)) {
-	for name, way := range ways {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := newFake()
-				c := way(t, f)
-				t.Cleanup(func() { require.NoError(t, c.Close()) })
-				test(t, f, c)
-			})
-		})
-	}
-}
-
 func TestSessionThatBeganUnderOurEyesIsProvedByItsHandshake(t *testing.T) {
-	eachWay(t, func(t *testing.T, f *fakeZK, c *Conn) {
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
 		synctest.Wait()
 		began := time.Now()
 		f.connect()
@@ -87,7 +60,7 @@ func TestSessionThatBeganUnderOurEyesIsProvedByItsHandshake(t *testing.T) {
 }
 
 func TestSessionOfAnOldConnectionIsProvedByTwoSyncs(t *testing.T) {
-	for name, way := range ways {
+	for name, way := range ways() {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				f := newFake()
@@ -107,7 +80,8 @@ func TestSessionOfAnOldConnectionIsProvedByTwoSyncs(t *testing.T) {
 }
 
 func TestSessionWaitsForAConnection(t *testing.T) {
-	eachWay(t, func(t *testing.T, f *fakeZK, c *Conn) {
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := c.Session(ctx)
@@ -121,7 +95,8 @@ func TestSessionWaitsForAConnection(t *testing.T) {
 }
 
 func TestExpiryEndsTheSessionAndTheNextOneIsAnother(t *testing.T) {
-	eachWay(t, func(t *testing.T, f *fakeZK, c *Conn) {
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
 		f.connect()
 		s := current(t, c)
 		lapsed := make(chan error, 1)
@@ -163,7 +138,8 @@ func TestExpiryEndsTheSessionAndTheNextOneIsAnother(t *testing.T) {
 }
 
 func TestSessionOutlivesDisconnects(t *testing.T) {
-	eachWay(t, func(t *testing.T, f *fakeZK, c *Conn) {
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
 		f.connect()
 		s := current(t, c)
 		for range 3 {
@@ -178,7 +154,8 @@ func TestSessionOutlivesDisconnects(t *testing.T) {
 }
 
 func TestOwnerOfTheConnectionClosesIt(t *testing.T) {
-	eachWay(t, func(t *testing.T, f *fakeZK, c *Conn) {
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
 		f.connect()
 		s := current(t, c)
 		get := &keeper.Exists{Path: "/a", Watch: true}
@@ -197,7 +174,8 @@ func TestOwnerOfTheConnectionClosesIt(t *testing.T) {
 }
 
 func TestOwnerClosesBeforeThereWasASession(t *testing.T) {
-	eachWay(t, func(t *testing.T, f *fakeZK, c *Conn) {
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
 		waiting := background(func() error { _, err := c.Session(t.Context()); return err })
 		f.close()
 		require.ErrorIs(t, <-waiting, keeper.ErrClosed)
@@ -205,7 +183,8 @@ func TestOwnerClosesBeforeThereWasASession(t *testing.T) {
 }
 
 func TestShutdownWaitsForWorkThatMayStillUseTheSession(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, c *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c, s := connected(t)
 		create := &keeper.Create{Path: "/mine", Mode: keeper.Ephemeral}
 		require.NoError(t, s.Do(t.Context(), create))
 		var removed error
@@ -225,7 +204,8 @@ func TestShutdownWaitsForWorkThatMayStillUseTheSession(t *testing.T) {
 }
 
 func TestShutdownGivesUpOnWork(t *testing.T) {
-	bubble(t, func(t *testing.T, _ *fakeZK, c *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		_, c, s := connected(t)
 		require.NoError(t, s.Go(func(ctx context.Context) { <-ctx.Done() }))
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()

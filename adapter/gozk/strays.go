@@ -101,7 +101,7 @@ func (c *Conn) removeStray(st stray, id int64) error {
 // proof, it holds the data of the request.
 func (c *Conn) removeOwned(path string, st stray, id int64) error {
 	var (
-		ours = true
+		ours bool
 		stat *zk.Stat
 		err  error
 	)

@@ -72,7 +72,7 @@ func (s *session) AfterLapse(f func(cause error)) (stop func() bool) {
 	}
 	if cause != nil {
 		s.mu.Unlock()
-		s.runLapsed([]func(error){f}, cause)
+		runLapsed([]func(error){f}, cause)
 		return func() bool { return false }
 	}
 	if s.proof.lapse == nil {
@@ -93,7 +93,7 @@ func (s *session) AfterLapse(f func(cause error)) (stop func() bool) {
 }
 
 // errLapsed is why a function of AfterLapse runs while the session may live on.
-var errLapsed = fmt.Errorf("session not proved alive in time: %w", keeper.ErrOperationTimeout)
+var errLapsed = fmt.Errorf("session not proved alive in time: %w", keeper.ErrConnectionLoss)
 
 func (v *validity) takeAll() []func(error) {
 	fs := make([]func(error), 0, len(v.lapse))
@@ -104,9 +104,11 @@ func (v *validity) takeAll() []func(error) {
 	return fs
 }
 
-func (s *session) runLapsed(fs []func(error), cause error) {
+// runLapsed starts what AfterLapse was given. Nobody waits for it, so it may
+// call Close.
+func runLapsed(fs []func(error), cause error) {
 	for _, f := range fs {
-		s.c.all.run(func() { f(cause) })
+		go f(cause)
 	}
 }
 
@@ -204,8 +206,9 @@ func (s *session) heart() {
 		s.callOff()
 		if next, leader = s.nextBeat(began); !beating && !time.Now().Before(next) {
 			began = time.Now()
-			if !s.c.linked(s.id) {
-				s.c.wake() // the tracker kicks when the link is back
+			if ok, _ := s.c.linked(s); !ok {
+				s.c.wake()
+				began = began.Add(s.c.fast() - s.c.cfg.timeout/10) // soon again
 				continue
 			}
 			beating = true
@@ -290,5 +293,5 @@ func (s *session) callOff() {
 	lapsed := s.proof.takeAll()
 	s.mu.Unlock()
 	s.c.cfg.logger.Warn("session not proved alive in time", "functions", len(lapsed))
-	s.runLapsed(lapsed, errLapsed)
+	runLapsed(lapsed, errLapsed)
 }

@@ -11,7 +11,8 @@ import (
 )
 
 func TestHeartbeatsAreSyncsWhileSomethingIsHeld(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		after(time.Minute)
 		require.Zero(t, f.count("sync"))
 		require.InDelta(t, 24, f.count("exists"), 1, "a read every T/4 at rest")
@@ -37,7 +38,8 @@ func TestHeartbeatsAreSyncsWhileSomethingIsHeld(t *testing.T) {
 }
 
 func TestCallsOfUsersReplaceHeartbeats(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		require.NoError(t, s.Do(t.Context(), &keeper.Sync{Path: "/"}))
 		defer s.AfterLapse(func(error) {})()
 		syncs := f.count("sync")
@@ -51,7 +53,8 @@ func TestCallsOfUsersReplaceHeartbeats(t *testing.T) {
 }
 
 func TestLapseComesAtValidUntilWhenTheLeaderIsSilent(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		require.NoError(t, s.Do(t.Context(), &keeper.Sync{Path: "/"}))
 		type lapse struct {
 			at    time.Time
@@ -64,12 +67,12 @@ func TestLapseComesAtValidUntilWhenTheLeaderIsSilent(t *testing.T) {
 		until := s.ValidUntil()
 		l := <-lapsed
 		require.Equal(t, until, l.at)
-		require.ErrorIs(t, l.cause, keeper.ErrOperationTimeout)
+		require.ErrorIs(t, l.cause, keeper.ErrConnectionLoss)
 		require.NoError(t, s.Err(), "the session may live on")
 
 		again := make(chan error, 1)
 		stop := s.AfterLapse(func(cause error) { again <- cause })
-		require.ErrorIs(t, <-again, keeper.ErrOperationTimeout, "it has passed already")
+		require.ErrorIs(t, <-again, keeper.ErrConnectionLoss, "it has passed already")
 		require.False(t, stop())
 
 		f.connect()
@@ -79,7 +82,8 @@ func TestLapseComesAtValidUntilWhenTheLeaderIsSilent(t *testing.T) {
 }
 
 func TestAnswersThatDoNotNeedTheLeaderProveNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, _ *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		_, _, s := connected(t)
 		until := s.ValidUntil()
 		for range 40 {
 			after(timeout / 20)
@@ -95,7 +99,7 @@ func TestEvidenceIsTwoCallsAQuarterOfTheTimeoutApart(t *testing.T) {
 		c := adapt(t, f)
 		s := &session{c: c, done: make(chan struct{}), kick: make(chan struct{}, 1)}
 		zero := time.Now()
-		at := func(d time.Duration) time.Time { return zero.Add(d) }
+		at := zero.Add
 
 		s.answered(at(0), true)
 		require.Zero(t, s.ValidUntil(), "one call proves nothing")

@@ -181,7 +181,7 @@ func (h *hub) join(key watchKey, base baseline) *keeper.Watch {
 	select {
 	case ev, open := <-a.fired:
 		if open {
-			h.spendLocked(a, h.event(a.key, ev, open))
+			h.spendLocked(a, eventOf(a.key, ev, open))
 		} // else drain has taken the event and waits for the lock
 		return nil
 	default:
@@ -221,7 +221,7 @@ func (h *hub) drain(a *armed) {
 	case ev, open := <-a.fired:
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.spendLocked(a, h.event(a.key, ev, open))
+		h.spendLocked(a, eventOf(a.key, ev, open))
 	case <-h.s.c.quit:
 	}
 }
@@ -267,8 +267,8 @@ func (h *hub) end(cause error) {
 	clear(h.live)
 }
 
-// event translates what go-zookeeper's channel delivered.
-func (h *hub) event(key watchKey, ev zk.Event, open bool) keeper.Event {
+// eventOf translates what go-zookeeper's channel delivered.
+func eventOf(key watchKey, ev zk.Event, open bool) keeper.Event {
 	switch {
 	case !open:
 		return lost(key, keeper.EventNotWatching, keeper.ErrConnectionLoss)

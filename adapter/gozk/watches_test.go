@@ -29,7 +29,8 @@ func fired(t *testing.T, w *keeper.Watch, want keeper.EventType) {
 }
 
 func TestEveryKindOfWatchFires(t *testing.T) {
-	bubble(t, func(t *testing.T, _ *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		_, _, s := connected(t)
 		ctx := t.Context()
 		none := &keeper.Exists{Path: "/a", Watch: true}
 		dir := &keeper.Children{Path: "/", Watch: true}
@@ -60,7 +61,8 @@ func TestEveryKindOfWatchFires(t *testing.T) {
 }
 
 func TestClosedHandlesDropOut(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		a, b := &keeper.Exists{Path: "/a", Watch: true}, &keeper.Exists{Path: "/a", Watch: true}
 		require.NoError(t, s.Do(t.Context(), a, b))
 		a.Watched.Close()
@@ -76,8 +78,9 @@ func TestClosedHandlesDropOut(t *testing.T) {
 // A read that finds the watch set must not join it when the event of a change
 // that it has seen is on its way.
 func TestAHandleDoesNotGetTheEventOfAChangeItsOwnerHasRead(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
-		h := &s.(*session).watches
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
+		h := &s.watches
 		first := &keeper.Exists{Path: "/a", Watch: true}
 		require.NoError(t, s.Do(t.Context(), first))
 		second := &keeper.Exists{Path: "/a", Watch: true}
@@ -100,7 +103,8 @@ func TestAHandleDoesNotGetTheEventOfAChangeItsOwnerHasRead(t *testing.T) {
 }
 
 func TestALostWatchNeverLooksLikeAnEvent(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		for _, ev := range []zk.Event{
 			{Type: zk.EventNotWatching, Err: errNet},
 			{Type: zk.EventNotWatching},
@@ -126,7 +130,8 @@ func TestALostWatchNeverLooksLikeAnEvent(t *testing.T) {
 }
 
 func TestWatchesSurviveAReconnect(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		require.NoError(t, s.Do(t.Context(), &keeper.Create{Path: "/a"}))
 		get := &keeper.Get{Path: "/a", Watch: true}
 		kids := &keeper.Children{Path: "/a", Watch: true}
@@ -150,7 +155,8 @@ func TestWatchesSurviveAReconnect(t *testing.T) {
 }
 
 func TestAWatchThatCannotBeSetAgainEnds(t *testing.T) {
-	bubble(t, func(t *testing.T, f *fakeZK, _ *Conn, s keeper.Session) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
 		require.NoError(t, s.Do(t.Context(), &keeper.Create{Path: "/a"}))
 		get := &keeper.Get{Path: "/a", Watch: true}
 		require.NoError(t, s.Do(t.Context(), get))
