@@ -291,6 +291,7 @@ func TestCreateWhoseStatCannotBeHadIsApplied(t *testing.T) {
 				require.Equal(t, "/a-0000000000", create.Created)
 				require.Zero(t, create.Stat)
 				f.cut() // what is stalled comes back
+				f.connect()
 			})
 		})
 	}
