@@ -125,9 +125,11 @@ func (l *loop) turn(now time.Time) {
 }
 
 // closing tells whether a shutdown has begun: no new session is opened then.
-func (l *loop) closing() bool {
+func (l *loop) closing() bool { return closed(l.c.closing) }
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-l.c.closing:
+	case <-c:
 		return true
 	default:
 		return false
@@ -179,6 +181,11 @@ func (l *loop) pause() time.Duration {
 
 // greeted deals with the outcome of an attempt.
 func (l *loop) greeted(g greeting) {
+	// Both channels may have been ready, and the result was drawn first: without
+	// this state the table of transitions would refuse all that follow.
+	if closed(l.tryUp()) {
+		l.enter(Handshaking)
+	}
 	addr, stale := l.try.addr, l.try.asked != l.sessionID()
 	l.try = nil
 	if g.err == nil && (l.stopping || stale) {
