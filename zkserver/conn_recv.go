@@ -109,8 +109,11 @@ func (c *conn) end(err error) {
 	c.s.finish(c)
 }
 
-// drain throws away what comes in until the client has closed or the writer's
-// deadline is over.
+// drainMost bounds what a connection at its end is read for.
+const drainMost = 4 << 20
+
+// drain throws away what comes in until the client has closed, has sent too
+// much, or the writer's deadline is over.
 func (c *conn) drain() {
-	_, _ = io.Copy(io.Discard, c.nc)
+	_, _ = io.CopyN(io.Discard, c.nc, drainMost)
 }

@@ -25,6 +25,8 @@ var words = map[string]func(s *Server, b *strings.Builder, asking *conn){
 	"wchp": wordWchp,
 	"conf": wordConf,
 	"envi": wordEnvi,
+	"dirs": func(_ *Server, b *strings.Builder, _ *conn) { b.WriteString("datadir_size: 0\nlogdir_size: 0\n") },
+	"gtmk": func(_ *Server, b *strings.Builder, _ *conn) { b.WriteString("306") }, // the default trace mask
 	"srst": wordSrst,
 	"crst": wordCrst,
 }

@@ -177,6 +177,9 @@ func (a *actor) ask(op proto.OpCode, rec proto.Record) (reply, proto.Record) {
 func (a *actor) answer(op proto.OpCode) (reply, proto.Record) {
 	a.t.Helper()
 	r, err := a.next()
+	if op == proto.OpCloseSession { // its nodes go in any order
+		a.sortEvents()
+	}
 	a.sayEvents()
 	if err != nil {
 		a.s.say("  closed")
@@ -218,6 +221,19 @@ func (a *actor) wait() event {
 	a.events = append(a.events, e)
 	a.sayEvents()
 	return e
+}
+
+// hearSorted is hear where the order is not defined: ephemeral nodes that go
+// with their session.
+func (a *actor) hearSorted() {
+	a.t.Helper()
+	a.events = a.settle()
+	a.sortEvents()
+	a.sayEvents()
+}
+
+func (a *actor) sortEvents() {
+	slices.SortFunc(a.events, func(x, y event) int { return strings.Compare(x.String(), y.String()) })
 }
 
 func (a *actor) sayEvents() {

@@ -39,7 +39,7 @@ type event struct {
 func (e event) String() string { return fmt.Sprintf("%v %s", e.typ, e.path) }
 
 // patience bounds every wait of a test that goes wrong.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 func newPeer(t *testing.T, nc net.Conn) *peer {
 	t.Helper()

@@ -10,8 +10,8 @@ import (
 // job is one frame on its way through the pipeline.
 type job struct {
 	c       *conn
-	kind    string // as in rules and counts
-	session int64
+	kind    string       // as in rules and counts
+	session int64        // that asks, or that a handshake asks for
 	request proto.Record // nil where there is no body, or a malformed one
 	run     func()       // with s.mu held
 }
@@ -25,6 +25,7 @@ func (s *Server) do(j *job) bool {
 		return false
 	}
 	if ss := j.c.session; ss != nil {
+		j.session = ss.id
 		s.sessions.touch(ss, s.now())
 	}
 	r := s.match(j)
@@ -107,11 +108,6 @@ func (s *Server) request(c *conn, in *input, frame []byte, read int) (bool, erro
 		s.latency.add(time.Since(arrived))
 		c.stats.latency.add(time.Since(arrived))
 	}
-	s.mu.Lock()
-	if c.session != nil {
-		j.session = c.session.id
-	}
-	s.mu.Unlock()
 	return s.do(j), nil
 }
 

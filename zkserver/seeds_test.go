@@ -219,7 +219,7 @@ func seedCreateFlags(s *script) {
 			}})
 			a.remove(a.at("/m"))
 		}
-		for _, ttl := range []int64{0, 1, 1 << 39, 1<<40 - 1, 1 << 40, -5} {
+		for _, ttl := range []int64{0, 100_000, 1 << 39, 1<<40 - 1, 1 << 40, -5} {
 			plain := flags != 5 && flags != 6
 			if ttl < 0 && plain {
 				continue // would ruin the real server
