@@ -28,7 +28,7 @@ func (p *Proxy) note(l *link, b []byte) {
 	l.requests.advance(b, func(head []byte) {
 		// The handshake, heartbeats and credentials have no number above 0.
 		if xid := number(head); xid > 0 {
-			l.asked[xid] = proto.OpCode(binary.BigEndian.Uint32(head[8:])) //nolint:gosec // same bits
+			l.asked[xid] = proto.OpCode(binary.BigEndian.Uint32(head[8:]))
 		}
 	})
 }
@@ -81,7 +81,7 @@ const maxFrame = 64 << 20
 // number is the request's, or what stands in its place in the handshake, in
 // heartbeats, notifications and answers to credentials: never above 0.
 func number(head []byte) int32 {
-	return int32(binary.BigEndian.Uint32(head[4:])) //nolint:gosec // same bits
+	return int32(binary.BigEndian.Uint32(head[4:]))
 }
 
 // advance takes note of b and calls ended, with its start, for each frame that

@@ -59,6 +59,13 @@ func send(t *testing.T, conn net.Conn, b []byte) {
 	require.NoError(t, err)
 }
 
+func closeWrite(t *testing.T, conn net.Conn) {
+	t.Helper()
+	tcp, ok := conn.(*net.TCPConn)
+	require.True(t, ok)
+	require.NoError(t, tcp.CloseWrite())
+}
+
 func wantBytes(t *testing.T, conn net.Conn, want []byte) {
 	t.Helper()
 	got := make([]byte, len(want))
@@ -114,7 +121,7 @@ func TestForwardsBothWaysAndTheEnd(t *testing.T) {
 	send(t, conn, []byte("there and back"))
 	wantBytes(t, conn, []byte("there and back"))
 	send(t, conn, []byte("last words"))
-	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	closeWrite(t, conn)
 	wantBytes(t, conn, []byte("last words"))
 	wantEnd(t, conn)
 	require.Equal(t, 1, p.Accepted())
@@ -181,7 +188,7 @@ func TestHoldKeepsTheEndToo(t *testing.T) {
 	p := Start(t, echo(t))
 	conn := dial(t, p)
 	p.Hold(ToClient)
-	require.NoError(t, conn.(*net.TCPConn).CloseWrite())
+	closeWrite(t, conn)
 	wantSilence(t, conn)
 	p.Resume()
 	wantEnd(t, conn)

@@ -1,6 +1,7 @@
 package netproxy
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -30,11 +31,12 @@ func TestLoseRepliesOfARealServer(t *testing.T) {
 			break
 		}
 	}
+	path := fmt.Sprintf("/lost-reply-%d", conn.SessionID())
 	lost := p.LoseReplies(1, proto.OpCreate)
-	_, err = conn.Create("/lost-reply", nil, 0, zk.WorldACL(zk.PermAll))
+	_, err = conn.Create(path, nil, 0, zk.WorldACL(zk.PermAll))
 	require.ErrorIs(t, err, zk.ErrConnectionClosed)
 	<-lost
-	there, _, err := conn.Exists("/lost-reply")
+	there, _, err := conn.Exists(path)
 	require.NoError(t, err)
 	require.True(t, there)
 	require.GreaterOrEqual(t, p.Accepted(), 2)

@@ -27,7 +27,6 @@ func TestServerDiesWithTheTestBinary(t *testing.T) {
 	}
 	for _, way := range []string{"killed", "panic", "exit"} {
 		t.Run(way, func(t *testing.T) {
-			t.Parallel()
 			binary, err := os.Executable()
 			require.NoError(t, err)
 			cmd := exec.CommandContext(t.Context(), binary, "-test.run=^TestVictim$", "-test.v")

@@ -22,7 +22,7 @@ func TestExpireEndsALiveSession(t *testing.T) {
 	s := Shared(t)
 	// The client reconnects the moment its connection breaks: it fights for
 	// its session. The timeout is long: nothing expires by itself.
-	victim, events := connect(t, s, 40*time.Second)
+	victim, seen := connect(t, s, 40*time.Second)
 	id := victim.SessionID()
 	_, err := victim.Create("/victim", nil, zk.FlagEphemeral, zk.WorldACL(zk.PermAll))
 	require.NoError(t, err)
@@ -39,8 +39,8 @@ func TestExpireEndsALiveSession(t *testing.T) {
 	case <-time.After(patience):
 		require.Fail(t, "the ephemeral node is still there")
 	}
-	waitState(t, events, zk.StateExpired)
-	waitState(t, events, zk.StateHasSession)
+	seen.wait(t, zk.StateExpired)
+	seen.wait(t, zk.StateHasSession)
 	require.NotEqual(t, id, victim.SessionID())
 
 	s.Expire(t, id) // gone already: nothing to do

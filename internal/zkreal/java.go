@@ -81,8 +81,8 @@ func (j java) command(config string, flags []string, log *os.File) *exec.Cmd {
 	}, flags...)
 	args = append(args, "-cp", j.classPath, "org.apache.zookeeper.server.quorum.QuorumPeerMain", config)
 	// The process outlives every context a test has: stop and kill end it.
-	cmd := exec.CommandContext(context.Background(), j.binary, args...)
-	cmd.Dir = filepath.Dir(config) // where a crashing JVM leaves its report
+	cmd := exec.CommandContext(context.Background(), j.binary, args...) //nolint:gosec // a test chooses them
+	cmd.Dir = filepath.Dir(config)                                      // where a crashing JVM leaves its report
 	cmd.Stdout, cmd.Stderr = log, log
 	return cmd
 }

@@ -17,30 +17,20 @@ import (
 // patience bounds every wait of these tests; none is expected to last.
 const patience = 30 * time.Second
 
-// connect opens a session with an independent client.
-func connect(t *testing.T, s *Server, timeout time.Duration) (*zk.Conn, <-chan zk.Event) {
-	t.Helper()
-	conn, events, err := zk.Connect([]string{s.Addr()}, timeout, zk.WithLogger(quiet{}))
-	require.NoError(t, err)
-	t.Cleanup(conn.Close)
-	waitState(t, events, zk.StateHasSession)
-	return conn, events
+// states is what became of a connection. The channel that zk.Connect returns
+// drops events when nobody reads; a server's restart gives enough of them.
+type states struct {
+	news chan zk.State // larger than any test needs
 }
 
-type quiet struct{}
-
-func (quiet) Printf(string, ...any) {}
-
-func waitState(t *testing.T, events <-chan zk.Event, want zk.State) {
+// wait reads on until the state wanted.
+func (s *states) wait(t *testing.T, want zk.State) {
 	t.Helper()
 	limit := time.After(patience)
 	for {
 		select {
-		case ev, open := <-events:
-			if !open {
-				require.Failf(t, "no such state", "connection ended before %v", want)
-			}
-			if ev.Type == zk.EventSession && ev.State == want {
+		case got := <-s.news:
+			if got == want {
 				return
 			}
 		case <-limit:
@@ -48,6 +38,25 @@ func waitState(t *testing.T, events <-chan zk.Event, want zk.State) {
 		}
 	}
 }
+
+// connect opens a session with an independent client.
+func connect(t *testing.T, s *Server, timeout time.Duration) (*zk.Conn, *states) {
+	t.Helper()
+	seen := &states{news: make(chan zk.State, 1<<12)}
+	conn, _, err := zk.Connect([]string{s.Addr()}, timeout, zk.WithLogger(quiet{}), zk.WithEventCallback(func(ev zk.Event) {
+		if ev.Type == zk.EventSession {
+			seen.news <- ev.State
+		}
+	}))
+	require.NoError(t, err)
+	t.Cleanup(conn.Close)
+	seen.wait(t, zk.StateHasSession)
+	return conn, seen
+}
+
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
 
 func TestSharedIsOneServerThatServes(t *testing.T) {
 	if Embedded() {
@@ -59,7 +68,7 @@ func TestSharedIsOneServerThatServes(t *testing.T) {
 	require.Equal(t, "imok", s.Ask(t, "ruok"))
 
 	conn, _ := connect(t, s, 6*time.Second)
-	_, err := conn.CreateTTL("/ttl", nil, zk.FlagTTL, zk.WorldACL(zk.PermAll), time.Hour)
+	_, err := conn.CreateTTL(fmt.Sprintf("/ttl-%d", conn.SessionID()), nil, zk.FlagTTL, zk.WorldACL(zk.PermAll), time.Hour)
 	require.NoError(t, err, "TTL nodes are on")
 }
 
@@ -101,7 +110,7 @@ func TestRestartKeepsPortSessionsAndData(t *testing.T) {
 	s := Start(t, Options{Durable: true})
 	for name, restart := range ends {
 		t.Run(name, func(t *testing.T) {
-			conn, events := connect(t, s, 10*time.Second)
+			conn, seen := connect(t, s, 10*time.Second)
 			id := conn.SessionID()
 			path, err := conn.Create("/e", nil, zk.FlagEphemeral, zk.WorldACL(zk.PermAll))
 			require.NoError(t, err)
@@ -110,7 +119,7 @@ func TestRestartKeepsPortSessionsAndData(t *testing.T) {
 			restart(s)
 
 			require.Equal(t, addr, s.Addr())
-			waitState(t, events, zk.StateHasSession)
+			seen.wait(t, zk.StateHasSession)
 			require.Equal(t, id, conn.SessionID())
 			_, stat, err := conn.Exists(path)
 			require.NoError(t, err)
@@ -181,7 +190,7 @@ func TestWhatIsMissingIsNamed(t *testing.T) {
 	})
 	t.Run("release", func(t *testing.T) {
 		bin := t.TempDir()
-		require.NoError(t, os.WriteFile(filepath.Join(bin, "java"), nil, 0o700)) //nolint:gosec // a program
+		require.NoError(t, os.WriteFile(filepath.Join(bin, "java"), nil, 0o700))
 		t.Setenv("PATH", bin)
 		t.Setenv(homeVar, t.TempDir())
 		_, err := start(Options{})

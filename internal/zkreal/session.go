@@ -85,14 +85,14 @@ func takeOverAndClose(ctx context.Context, addr string, session int64) error {
 // The server clamps the timeout asked for, one millisecond, to the shortest it
 // allows.
 func attach(conn net.Conn, session int64) (int64, error) {
-	body := appendInt32(nil, 0)                                 // protocol version
-	body = binary.BigEndian.AppendUint64(body, 0)               // last zxid seen
-	body = appendInt32(body, 1)                                 // timeout
-	body = binary.BigEndian.AppendUint64(body, uint64(session)) //nolint:gosec // same bits
+	body := appendInt32(nil, 0)                   // protocol version
+	body = binary.BigEndian.AppendUint64(body, 0) // last zxid seen
+	body = appendInt32(body, 1)                   // timeout
+	body = binary.BigEndian.AppendUint64(body, uint64(session))
 	pass := password(session)
 	body = appendInt32(body, int32(len(pass)))
-	body = append(append(body, pass[:]...), 0)                   // and: not read-only
-	frame := append(appendInt32(nil, int32(len(body))), body...) //nolint:gosec // 45 bytes
+	body = append(append(body, pass[:]...), 0) // and: not read-only
+	frame := append(appendInt32(nil, int32(len(body))), body...)
 	if _, err := conn.Write(frame); err != nil {
 		return 0, fmt.Errorf("handshake: %w", err)
 	}
@@ -104,7 +104,7 @@ func attach(conn net.Conn, session int64) (int64, error) {
 	if len(reply) < idEnd {
 		return 0, fmt.Errorf("handshake: reply of %d bytes", len(reply))
 	}
-	id := int64(binary.BigEndian.Uint64(reply[idAt:idEnd])) //nolint:gosec // same bits
+	id := int64(binary.BigEndian.Uint64(reply[idAt:idEnd]))
 	switch {
 	case id == 0:
 		return 0, errGone
@@ -131,18 +131,18 @@ func readFrame(conn net.Conn) ([]byte, error) {
 }
 
 func appendInt32(b []byte, v int32) []byte {
-	return binary.BigEndian.AppendUint32(b, uint32(v)) //nolint:gosec // same bits
+	return binary.BigEndian.AppendUint32(b, uint32(v))
 }
 
 // password derives a session's password from its id, as the server does:
 // sixteen bytes of java.util.Random seeded with id ^ 0xB3415C00.
 func password(session int64) [16]byte {
 	const secret, multiplier, addend, mask = 0xB3415C00, 0x5DEECE66D, 0xB, 1<<48 - 1
-	seed := (uint64(session) ^ secret ^ multiplier) & mask //nolint:gosec // same bits
+	seed := (uint64(session) ^ secret ^ multiplier) & mask
 	var p [16]byte
 	for i := 0; i < len(p); i += 4 {
 		seed = (seed*multiplier + addend) & mask
-		binary.LittleEndian.PutUint32(p[i:], uint32(seed>>16)) //nolint:gosec // the low half is meant
+		binary.LittleEndian.PutUint32(p[i:], uint32(seed>>16))
 	}
 	return p
 }
