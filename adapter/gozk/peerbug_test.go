@@ -76,6 +76,48 @@ func testB7(t *testing.T, f *fakeZK, c *Conn, s *session, mode keeper.Mode, inMu
 		"the stray is gone before anybody gets the next session")
 }
 
+// B7: the next session is given out when the stray is gone, not before.
+func TestPeerBug_B7_TheNextSessionWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c, s := connected(t)
+		f.rule("create", queueUp)
+		f.rule("delete", stall)
+		create := &keeper.Create{Path: "/mine", Mode: keeper.Ephemeral}
+		done := background(func() error { return s.Do(t.Context(), create) })
+		f.renew()
+		require.Error(t, <-done)
+		require.Equal(t, keeper.Unknown, outcome(t, create, keeper.ErrSessionExpired))
+		ctx, cancel := context.WithTimeout(t.Context(), timeout)
+		defer cancel()
+		_, err := c.Session(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.True(t, f.has("/mine"))
+		f.cut()
+		f.connect()
+		current(t, c)
+		require.False(t, f.has("/mine"))
+	})
+}
+
+// B7: what the stray's name now belongs to is left alone.
+func TestPeerBug_B7_OthersAreLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c, s := connected(t)
+		f.rule("create", queueUp)
+		create := &keeper.Create{Path: "/mine", Mode: keeper.Ephemeral}
+		done := background(func() error { return s.Do(t.Context(), create) })
+		f.addRule(&fakeRule{op: "exists", times: 1, do: func(f *fakeZK) {
+			f.nodes["/mine"].stat.EphemeralOwner++
+		}})
+		f.renew()
+		require.Error(t, <-done)
+		n := next(t, c, s)
+		exists := &keeper.Exists{Path: "/mine"}
+		require.NoError(t, n.Do(t.Context(), exists))
+		require.True(t, exists.Found)
+	})
+}
+
 // B7: a request is refused by the adapter when the session it belongs to is over.
 func TestPeerBug_B7_NothingIsCarriedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -137,6 +137,26 @@ func TestExpiryEndsTheSessionAndTheNextOneIsAnother(t *testing.T) {
 	})
 }
 
+// Some servers answer a handshake for a session they have lost with another id,
+// and go-zookeeper takes it for the same session.
+func TestAnotherIDIsAnotherSession(t *testing.T) {
+	eachWay(t, func(w world) {
+		t, f, c := w.T, w.fake, w.conn
+		f.connect()
+		s := current(t, c)
+		exists := &keeper.Exists{Path: "/a", Watch: true}
+		require.NoError(t, s.Do(t.Context(), exists))
+		f.cut()
+		f.server(func() { f.id += 1000 })
+		f.connect()
+		n := next(t, c, s)
+		require.Equal(t, f.SessionID(), n.ID())
+		require.ErrorIs(t, s.Err(), keeper.ErrSessionExpired)
+		_, err := exists.Watched.Wait(t.Context())
+		require.ErrorIs(t, err, keeper.ErrSessionExpired)
+	})
+}
+
 func TestSessionOutlivesDisconnects(t *testing.T) {
 	eachWay(t, func(w world) {
 		t, f, c := w.T, w.fake, w.conn
@@ -160,8 +180,10 @@ func TestOwnerOfTheConnectionClosesIt(t *testing.T) {
 		s := current(t, c)
 		get := &keeper.Exists{Path: "/a", Watch: true}
 		require.NoError(t, s.Do(t.Context(), get))
+		began := time.Now()
 		f.close()
 		<-s.Done()
+		require.Equal(t, began, time.Now(), "it is told, not found out")
 		require.ErrorIs(t, s.Err(), keeper.ErrClosed)
 		_, err := get.Watched.Wait(t.Context())
 		require.ErrorIs(t, err, keeper.ErrClosed)

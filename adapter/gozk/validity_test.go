@@ -120,6 +120,13 @@ func TestEvidenceIsTwoCallsAQuarterOfTheTimeoutApart(t *testing.T) {
 		s.answered(at(timeout/4), true)
 		s.handshake(at(timeout / 8))
 		require.Equal(t, before, s.ValidUntil(), "it only moves forward")
+
+		s.watches.init(s)
+		s.cancel = func() {}
+		s.end(keeper.ErrSessionExpired)
+		s.answered(at(3*timeout), true)
+		s.handshake(at(4 * timeout))
+		require.Equal(t, before, s.ValidUntil(), "and not at all when the session is over")
 	})
 }
 

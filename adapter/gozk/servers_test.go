@@ -13,10 +13,12 @@ import (
 
 	"github.com/conclave-go/conclave/internal/zkreal"
 	"github.com/conclave-go/conclave/keeper"
+	"github.com/conclave-go/conclave/zkserver"
+	"github.com/conclave-go/conclave/zktest"
 )
 
-// realTimeout is within what a server with a tick of 200 ms grants.
-const realTimeout = 4 * time.Second
+// serverTimeout is within what a real server with a tick of 200 ms grants.
+const serverTimeout = 4 * time.Second
 
 // silent is a zk.Logger.
 type silent struct{}
@@ -58,10 +60,11 @@ func (l *link) heal() {
 	l.dead = false
 }
 
-// realWorld is what a test on a real server gets.
-type realWorld struct {
+// serverWorld is what a test on a server gets.
+type serverWorld struct {
 	*testing.T
-	server *zkreal.Server
+	addr   string
+	expire func(session int64)
 	zk     *zk.Conn
 	link   *link
 	conn   *Conn
@@ -69,34 +72,47 @@ type realWorld struct {
 	dir    string
 }
 
-// onReal runs a test on a real server for each way to tell the adapter of
-// changes.
-func onReal(t *testing.T, test func(w *realWorld)) {
+// onServers runs a test with go-zookeeper itself, on the in-process server and
+// on a real one, for each way to tell the adapter of changes.
+func onServers(t *testing.T, test func(w *serverWorld)) {
 	t.Helper()
+	t.Parallel()
+	run := func(name string, start func(w *serverWorld), ways ...string) {
+		for _, way := range ways {
+			t.Run(name+"/"+way, func(t *testing.T) {
+				t.Parallel()
+				w := &serverWorld{T: t, link: &link{}}
+				start(w)
+				w.connect(way)
+				w.dir = w.root()
+				test(w)
+			})
+		}
+	}
+	run("zkserver", func(w *serverWorld) {
+		server := zktest.Start(w)
+		w.addr = server.Addr()
+		w.expire = func(session int64) { require.True(w, server.Expire(session)) }
+	}, "feed", "events", "neither")
 	if zkreal.Embedded() {
 		return
 	}
-	t.Parallel()
-	for _, name := range []string{"feed", "events", "neither"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := &realWorld{T: t, server: zkreal.Shared(t), link: &link{}}
-			w.connect(name)
-			w.dir = w.root()
-			test(w)
-		})
-	}
+	run("real", func(w *serverWorld) {
+		server := zkreal.Shared(w)
+		w.addr = server.Addr()
+		w.expire = func(session int64) { server.Expire(w, session) }
+	}, "feed", "neither")
 }
 
 // connect makes the *zk.Conn and the adapter. Both are closed in the end, the
 // adapter first.
-func (w *realWorld) connect(way string) {
+func (w *serverWorld) connect(way string) {
 	var feed Feed
-	conn, events, err := zk.Connect([]string{w.server.Addr()}, realTimeout,
+	conn, events, err := zk.Connect([]string{w.addr}, serverTimeout,
 		zk.WithLogger(silent{}), zk.WithLogInfo(false), zk.WithDialer(w.link.dial), zk.WithEventCallback(feed.Callback))
 	require.NoError(w, err)
 	w.Cleanup(conn.Close)
-	opts := []Option{WithSessionTimeout(realTimeout)}
+	opts := []Option{WithSessionTimeout(serverTimeout)}
 	if way == "feed" {
 		opts = append(opts, WithFeed(&feed))
 	}
@@ -110,8 +126,8 @@ func (w *realWorld) connect(way string) {
 	w.s = w.current()
 }
 
-func (w *realWorld) current() *session {
-	ctx, cancel := context.WithTimeout(w.Context(), 10*realTimeout)
+func (w *serverWorld) current() *session {
+	ctx, cancel := context.WithTimeout(w.Context(), 10*serverTimeout)
 	defer cancel()
 	s, err := w.conn.Session(ctx)
 	require.NoError(w, err)
@@ -120,14 +136,14 @@ func (w *realWorld) current() *session {
 }
 
 // root makes a directory for the test.
-func (w *realWorld) root() string {
+func (w *serverWorld) root() string {
 	create := &keeper.Create{Path: "/gozk-", Mode: keeper.PersistentSequential}
 	require.NoError(w, w.s.Do(w.Context(), create))
 	return create.Created
 }
 
-func TestRealOperations(t *testing.T) {
-	onReal(t, func(w *realWorld) {
+func TestServerOperations(t *testing.T) {
+	onServers(t, func(w *serverWorld) {
 		ctx, s := w.Context(), w.s
 		require.Equal(w, w.zk.SessionID(), s.ID())
 		me := &keeper.Create{Path: w.dir + "/lock-", Data: []byte("x"), Mode: keeper.EphemeralSequential}
@@ -179,14 +195,14 @@ func TestRealOperations(t *testing.T) {
 	})
 }
 
-func TestRealExpiry(t *testing.T) {
-	onReal(t, func(w *realWorld) {
+func TestServerExpiry(t *testing.T) {
+	onServers(t, func(w *serverWorld) {
 		lapsed := make(chan error, 1)
 		w.s.AfterLapse(func(cause error) { lapsed <- cause })
 		mine := &keeper.Create{Path: w.dir + "/mine", Mode: keeper.Ephemeral}
 		list := &keeper.Children{Path: w.dir, Watch: true}
 		require.NoError(w, w.s.Do(w.Context(), mine, list))
-		w.server.Expire(w.T, w.s.ID())
+		w.expire(w.s.ID())
 		<-w.s.Done()
 		require.ErrorIs(w, w.s.Err(), keeper.ErrSessionExpired)
 		require.ErrorIs(w, <-lapsed, keeper.ErrSessionExpired)
@@ -200,13 +216,13 @@ func TestRealExpiry(t *testing.T) {
 	})
 }
 
-func TestRealReconnect(t *testing.T) {
-	onReal(t, func(w *realWorld) {
+func TestServerReconnect(t *testing.T) {
+	onServers(t, func(w *serverWorld) {
 		ctx := w.Context()
 		stop := w.s.AfterLapse(func(cause error) { w.Error("must not lapse:", cause) })
 		mine := &keeper.Create{Path: w.dir + "/mine", Mode: keeper.Ephemeral}
 		require.NoError(w, w.s.Do(ctx, mine))
-		for range 3 {
+		for range 2 {
 			watch := &keeper.Exists{Path: mine.Created, Watch: true}
 			require.NoError(w, w.s.Do(ctx, watch))
 			w.link.cut(w.T, false)
@@ -234,10 +250,10 @@ func TestRealReconnect(t *testing.T) {
 }
 
 // A session that cannot reach the server lapses before the server expires it.
-func TestRealLapseComesBeforeExpiry(t *testing.T) {
-	onReal(t, func(w *realWorld) {
+func TestServerLapseComesBeforeExpiry(t *testing.T) {
+	onServers(t, func(w *serverWorld) {
 		ctx := w.Context()
-		other := &realWorld{T: w.T, server: w.server, link: &link{}}
+		other := &serverWorld{T: w.T, addr: w.addr, link: &link{}}
 		other.connect("feed")
 		mine := &keeper.Create{Path: w.dir + "/mine", Mode: keeper.Ephemeral}
 		require.NoError(w, w.s.Do(ctx, mine))
@@ -256,8 +272,8 @@ func TestRealLapseComesBeforeExpiry(t *testing.T) {
 	})
 }
 
-func TestRealOwnerCloses(t *testing.T) {
-	onReal(t, func(w *realWorld) {
+func TestServerOwnerCloses(t *testing.T) {
+	onServers(t, func(w *serverWorld) {
 		watch := &keeper.Children{Path: w.dir, Watch: true}
 		require.NoError(w, w.s.Do(w.Context(), watch))
 		w.zk.Close()
@@ -268,4 +284,29 @@ func TestRealOwnerCloses(t *testing.T) {
 		_, err = w.conn.Session(w.Context())
 		require.ErrorIs(w, err, keeper.ErrClosed)
 	})
+}
+
+// The outcome is right whichever side of the change the connection broke on.
+func TestServerLosesTheReply(t *testing.T) {
+	for name, fault := range map[string]zkserver.Fault{"before": zkserver.CutBefore, "after": zkserver.CutAfter} {
+		t.Run(name, func(t *testing.T) {
+			server := zktest.Start(t)
+			w := &serverWorld{T: t, addr: server.Addr(), link: &link{}}
+			w.connect("feed")
+			server.Inject(zkserver.Rule{Kind: "create", Path: "/a", Fault: fault})
+			create := &keeper.Create{Path: "/a", Mode: keeper.Ephemeral}
+			list := &keeper.Children{Path: "/"}
+			require.Error(t, w.s.Do(t.Context(), create, list))
+			require.Equal(t, keeper.Unknown, outcome(t, create, keeper.ErrConnectionLoss))
+			require.Equal(t, keeper.NotApplied, outcome(t, list, keeper.ErrNotSent))
+			exists := &keeper.Exists{Path: "/a"}
+			require.NoError(t, w.s.Do(t.Context(), exists))
+			require.Equal(t, name == "after", exists.Found)
+
+			server.Inject(zkserver.Rule{Kind: "exists", Path: "/b", Fault: fault})
+			second := &keeper.Create{Path: "/b"}
+			require.NoError(t, w.s.Do(t.Context(), second), "its Stat is read again")
+			require.NotZero(t, second.Stat.Czxid)
+		})
+	}
 }
