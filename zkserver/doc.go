@@ -17,9 +17,9 @@
 // and requests that ruin a real server (a check outside a multi, a TTL create
 // without a TTL) are refused.
 //
-// Hostile input never panics and takes bounded memory. There is no transport
-// encryption, and whoever can connect can do what a client can do: listen on
-// loopback.
+// Hostile input never panics, and a connection takes bounded memory; what
+// clients store in the tree is not bounded. There is no transport encryption,
+// and whoever can connect can do what a client can do: listen on loopback.
 //
 // # Faults
 //

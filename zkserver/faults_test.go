@@ -60,7 +60,7 @@ func TestCutBefore(t *testing.T) {
 
 func TestCutAfter(t *testing.T) {
 	faultTest(t, func(t *testing.T, srv *zkserver.Server, victim, witness *peer) {
-		victim.stat("/a", true)
+		_, _ = victim.stat("/a", true)
 		srv.Inject(zkserver.Rule{Kind: "create", Fault: zkserver.CutAfter})
 		victim.sendCreate("/a")
 		victim.ended()
@@ -159,7 +159,7 @@ func TestRuleCountsItsMatches(t *testing.T) {
 		for range 5 {
 			witness.mustCreate("/x/w-", keeper.PersistentSequential)
 			victim.mustCreate("/y-", keeper.PersistentSequential)
-			victim.set("/x/w-0000000000", -1)
+			_, _ = victim.set("/x/w-0000000000", -1)
 			victim.settle()
 		}
 		victim.mustCreate("/x/1", keeper.Persistent)

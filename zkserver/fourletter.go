@@ -123,7 +123,7 @@ func wordCons(s *Server, b *strings.Builder, asking *conn) {
 			l := c.stats.latency
 			fmt.Fprintf(b, ",sid=%s,lop=%s,est=%d,to=%d,lcxid=0x%x,lzxid=%s,lresp=%d,llat=%d,minlat=%d,avglat=%d,maxlat=%d",
 				hexID(ss.id), c.stats.lastOp, c.since.UnixMilli(), ss.timeout.Milliseconds(),
-				uint32(c.stats.lastXid), hexID(c.stats.lastZxid), //nolint:gosec // bits
+				uint32(c.stats.lastXid), hexID(c.stats.lastZxid),
 				time.Now().UnixMilli(), l.last, l.least, int64(l.average()), l.most)
 		}
 		b.WriteString(")\n")
@@ -215,9 +215,9 @@ func wordWchs(s *Server, b *strings.Builder, _ *conn) {
 
 func wordWchc(s *Server, b *strings.Builder, _ *conn) {
 	for _, c := range s.connsInOrder() {
-		if paths := s.data.byConn[c]; len(paths) > 0 && c.session != nil {
+		if of := s.data.byConn[c]; of != nil && c.session != nil {
 			fmt.Fprintln(b, hexID(c.session.id))
-			for _, path := range slices.Sorted(maps.Keys(paths)) {
+			for _, path := range slices.Sorted(maps.Keys(of.paths)) {
 				fmt.Fprintf(b, "\t%s\n", path)
 			}
 		}

@@ -32,7 +32,7 @@ func (s *Server) attach(c *conn, req *proto.ConnectRequest) {
 	ss := s.session(req, timeout)
 	resp := &proto.ConnectResponse{Passwd: make([]byte, passwdSize), HasReadOnly: req.HasReadOnly}
 	if ss != nil {
-		resp.TimeOut = int32(timeout.Milliseconds()) //nolint:gosec // clamped
+		resp.TimeOut = int32(timeout.Milliseconds())
 		resp.SessionID = ss.id
 		copy(resp.Passwd, ss.passwd[:])
 	}
@@ -75,4 +75,4 @@ func (s *Server) session(req *proto.ConnectRequest, timeout time.Duration) *sess
 }
 
 // hexID shows session ids and zxids as ZooKeeper does.
-func hexID(id int64) string { return "0x" + strconv.FormatUint(uint64(id), 16) } //nolint:gosec // bits, no number
+func hexID(id int64) string { return "0x" + strconv.FormatUint(uint64(id), 16) }

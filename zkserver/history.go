@@ -2,6 +2,7 @@ package zkserver
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/conclave-go/conclave/keeper"
 )
@@ -33,10 +34,25 @@ func (s *Server) History() []Txn {
 	return slices.Clone(h)
 }
 
+// maxHistoryPath bounds what the history keeps of a path; no honest one is
+// longer.
+const maxHistoryPath = 4 << 10
+
 // record appends to the history. The oldest entries are dropped in bulk.
 func (s *Server) record(t Txn) {
+	t.Path = shorten(t.Path)
+	for i := range t.Ops {
+		t.Ops[i].Path = shorten(t.Ops[i].Path)
+	}
 	s.history = append(s.history, t)
 	if limit := s.opts.HistoryLimit; limit >= 0 && len(s.history) >= 2*limit {
 		s.history = slices.Clone(s.history[len(s.history)-limit:])
 	}
+}
+
+func shorten(path string) string {
+	if len(path) > maxHistoryPath {
+		return strings.Clone(path[:maxHistoryPath]) + "…"
+	}
+	return path
 }

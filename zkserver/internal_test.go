@@ -52,9 +52,9 @@ func TestRollbackRestoresTheTree(t *testing.T) {
 		return tx
 	}
 	do(func(tx *txn) {
-		tx.create(newNode{path: "/a", data: []byte("x"), acl: keeper.OpenACL()})
-		tx.create(newNode{path: "/a/e", acl: keeper.OpenACL(), ephemeral: true})
-		tx.create(newNode{path: "/c", acl: keeper.OpenACL(), container: true})
+		_, _, _ = tx.create(newNode{path: "/a", data: []byte("x"), acl: keeper.OpenACL()})
+		_, _, _ = tx.create(newNode{path: "/a/e", acl: keeper.OpenACL(), ephemeral: true})
+		_, _, _ = tx.create(newNode{path: "/c", acl: keeper.OpenACL(), container: true})
 	})
 	before := srv.Dump()
 	stat := srv.tree.get("/a").stat()

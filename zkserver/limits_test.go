@@ -35,8 +35,8 @@ func TestMaxWatches(t *testing.T) {
 	srv := start(t, zkserver.Options{MaxWatches: 10})
 	p, q := dial(t, srv).open(10*time.Second), dial(t, srv).open(10*time.Second)
 	for i := range 10 {
-		p.stat(fmt.Sprint("/", i%5), true) // five watches
-		q.stat(fmt.Sprint("/", i), true)
+		_, _ = p.stat(fmt.Sprint("/", i%5), true) // five watches
+		_, _ = q.stat(fmt.Sprint("/", i), true)
 	}
 	p.settle()
 	q.settle()
@@ -97,7 +97,7 @@ func TestClientThatDoesNotTakeNotifications(t *testing.T) {
 		p.do(proto.OpAddWatch, &proto.AddWatchRequest{Path: path}, nil)
 		sessions := func() int { return srv.Counts().Notifications }
 		for range 1000 {
-			other.set(path, -1)
+			_, _ = other.set(path, -1)
 		}
 		require.Less(t, sessions(), 400)
 		_, err := io.Copy(io.Discard, p.nc)
@@ -162,4 +162,57 @@ func TestTTLNodesNeedPermission(t *testing.T) {
 	require.Equal(t, keeper.ErrUnimplemented, p.do(proto.OpCreateTTL, rec, nil).Err)
 	require.Equal(t, keeper.ErrUnimplemented, p.do(proto.OpCreate, &proto.CreateRequest{Path: "/t", ACL: keeper.OpenACL(), Flags: 6}, nil).Err)
 	p.settle()
+}
+
+// Every opcode, known or not, is answered or ends the connection.
+func TestEveryOpcode(t *testing.T) {
+	srv := start(t, zkserver.Options{})
+	for code := proto.OpCode(-20); code < 200; code++ {
+		p := dial(t, srv).open(10 * time.Second)
+		p.send(code, raw(make([]byte, 100)))
+		if r, err := p.next(); err == nil {
+			require.Equal(t, code.Known() && code != proto.OpCheck && code != proto.OpCreateSession, r.Err != keeper.ErrUnimplemented, "%v", code)
+		}
+		require.NoError(t, p.nc.Close())
+	}
+}
+
+// A connection can hold only so much: of identities, of watched paths, of one
+// reply.
+func TestConnectionIsBounded(t *testing.T) {
+	srv := start(t, zkserver.Options{})
+	long := make([]byte, 500_000)
+	for i := range long {
+		long[i] = 'a'
+	}
+	auth := func(p *peer, user string) {
+		p.write(frame(&proto.RequestHeader{Xid: proto.XidAuth, Op: proto.OpAuth}, &proto.AuthPacket{Scheme: "digest", Auth: []byte(user)}))
+	}
+	p := dial(t, srv).open(10 * time.Second)
+	for range 3 { // one identity, thrice
+		auth(p, "a"+string(long))
+		p.recv()
+	}
+	auth(p, "b"+string(long))
+	p.recv()
+	auth(p, "c"+string(long))
+	p.ended()
+
+	p = dial(t, srv).open(10 * time.Second)
+	for i := range 134 {
+		_, _ = p.stat(fmt.Sprint("/", i, string(long)), true)
+	}
+	p.send(proto.OpExists, &proto.ExistsRequest{Path: "/x" + string(long), Watch: true})
+	p.ended()
+
+	p = dial(t, srv).open(10 * time.Second)
+	require.Equal(t, keeper.OK, p.do(proto.OpSetData, &proto.SetDataRequest{Path: "/", Data: long, Version: -1}, nil).Err)
+	var many proto.MultiRequest
+	for range 100 {
+		many.Ops = append(many.Ops, op(proto.OpGetData, &proto.GetDataRequest{Path: "/"}))
+	}
+	require.Equal(t, keeper.OK, p.do(proto.OpMultiRead, &many, nil).Err)
+	many.Ops = append(many.Ops, many.Ops...)
+	p.send(proto.OpMultiRead, &many)
+	p.ended()
 }

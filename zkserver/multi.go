@@ -7,7 +7,7 @@ import (
 
 // serveMulti applies all ops or none, under one zxid.
 func serveMulti(q *query) {
-	ops := q.rec.(*proto.MultiRequest).Ops //nolint:forcetypeassert // see ops
+	ops := record[*proto.MultiRequest](q).Ops
 	for _, op := range ops {
 		if !multiWritable(op) {
 			q.fail(keeper.ErrMarshalling)
@@ -100,10 +100,30 @@ func multiCreated2(path string, n *node, code keeper.Code) (proto.MultiResult, k
 	return proto.MultiResult{Op: proto.OpCreate2, Path: path, Stat: &stat}, keeper.OK
 }
 
+// maxMultiRead bounds the reply to a multiRead: a small request can ask for the
+// same large node thousands of times.
+const maxMultiRead = 64 << 20
+
+// bodySize is about how long the result of a read in a multiRead is.
+func bodySize(body proto.Record) int {
+	switch r := body.(type) {
+	case *proto.GetDataResponse:
+		return len(r.Data)
+	case *proto.GetChildrenResponse:
+		size := 0
+		for _, name := range r.Children {
+			size += 4 + len(name)
+		}
+		return size
+	}
+	return 0
+}
+
 // serveMultiRead answers reads one by one; watch flags mean nothing in it.
 func serveMultiRead(q *query) {
-	ops := q.rec.(*proto.MultiRequest).Ops //nolint:forcetypeassert // see ops
+	ops := record[*proto.MultiRequest](q).Ops
 	results := make([]proto.MultiReadResult, len(ops))
+	bytes := 0
 	for i, op := range ops {
 		var body proto.Record
 		var code keeper.Code
@@ -114,6 +134,11 @@ func serveMultiRead(q *query) {
 			body, code = getChildren(q, &proto.GetChildrenRequest{Path: r.Path})
 		default:
 			q.fail(keeper.ErrMarshalling)
+			return
+		}
+		if bytes += bodySize(body); bytes > maxMultiRead {
+			q.s.log.Warn("multiRead asks for too much", "from", q.c.remote)
+			q.s.finish(q.c)
 			return
 		}
 		results[i] = proto.MultiReadResult{Op: op.Op, Body: body}

@@ -87,7 +87,8 @@ func (o Options) withDefaults() (Options, error) {
 		o.Version = defaultVersion
 	}
 	o.FourLetterWords = slices.Clone(o.FourLetterWords)
-	return o, o.validate()
+	err := o.validate()
+	return o, err
 }
 
 func setDefault[T comparable](field *T, value T) {

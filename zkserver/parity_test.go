@@ -86,13 +86,13 @@ func runScript(t *testing.T, f func(s *script)) {
 }
 
 // sameLines fails with the first lines that differ, and a few before them.
-func sameLines(t *testing.T, ours, real []string) {
+func sameLines(t *testing.T, ours, theirs []string) {
 	t.Helper()
-	for i := range max(len(ours), len(real)) {
-		if i >= len(ours) || i >= len(real) || ours[i] != real[i] {
+	for i := range max(len(ours), len(theirs)) {
+		if i >= len(ours) || i >= len(theirs) || ours[i] != theirs[i] {
 			before := ours[max(0, i-6):min(i, len(ours))]
 			require.FailNow(t, "our server and a real one differ", "%s\nours: %s\nreal: %s", strings.Join(before, "\n"),
-				strings.Join(ours[i:min(i+2, len(ours))], "\n      "), strings.Join(real[min(i, len(real)):min(i+2, len(real))], "\n      "))
+				strings.Join(ours[i:min(i+2, len(ours))], "\n      "), strings.Join(theirs[min(i, len(theirs)):min(i+2, len(theirs))], "\n      "))
 		}
 	}
 }
@@ -119,7 +119,7 @@ func (s *script) cleanUp(admin *peer) {
 		for _, name := range names {
 			remove(path + "/" + name)
 		}
-		admin.delete(path)
+		_ = admin.delete(path)
 	}
 	remove(s.root)
 	admin.close()
@@ -150,7 +150,8 @@ func (s *script) stranger(name string) *actor {
 	return &actor{peer: newPeer(s.T, s.connect()), s: s, name: name}
 }
 
-func (a *actor) connect(req proto.ConnectRequest) (proto.ConnectResponse, error) {
+// connect asks for a session; the answer is zero when the server closes instead.
+func (a *actor) connect(req proto.ConnectRequest) proto.ConnectResponse {
 	a.t.Helper()
 	resp, err := a.handshake(req)
 	if err == nil && resp.SessionID != 0 {
@@ -161,7 +162,7 @@ func (a *actor) connect(req proto.ConnectRequest) (proto.ConnectResponse, error)
 	}
 	a.s.say("%s connects: timeout %d session %d password of %d read-only %t %t closed %t", a.name,
 		resp.TimeOut, a.s.sessionNumber(resp.SessionID), len(resp.Passwd), resp.ReadOnly, resp.HasReadOnly, err != nil)
-	return resp, err
+	return resp
 }
 
 // ask does a request and puts everything of the reply into the transcript, and

@@ -222,12 +222,6 @@ func (p *peer) children(path string, watch bool) ([]string, keeper.Code) {
 	return resp.Children, r.Err
 }
 
-func (p *peer) auth(scheme, auth string) reply {
-	p.t.Helper()
-	p.write(frame(&proto.RequestHeader{Xid: proto.XidAuth, Op: proto.OpAuth}, &proto.AuthPacket{Scheme: scheme, Auth: []byte(auth)}))
-	return p.recv()
-}
-
 // close ends the session.
 func (p *peer) close() {
 	p.t.Helper()

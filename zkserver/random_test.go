@@ -38,11 +38,11 @@ func (p *program) run(steps int) {
 		i := p.rand.IntN(len(p.actors))
 		a := p.actors[i]
 		p.step(a)
-		switch {
-		case p.rand.IntN(60) == 0:
+		switch p.rand.IntN(60) {
+		case 0:
 			a.ask(proto.OpCloseSession, nil)
 			p.actors[i] = p.actor(a.name)
-		case p.rand.IntN(60) == 0:
+		case 1:
 			p.actors[i] = p.reattach(a)
 		}
 		for _, other := range p.actors {
@@ -56,7 +56,7 @@ func (p *program) reattach(a *actor) *actor {
 	r, _ := a.ask(proto.OpSync, &proto.SyncRequest{Path: "/"})
 	_ = a.nc.Close()
 	b := p.stranger(a.name)
-	_, _ = b.connect(proto.ConnectRequest{
+	b.connect(proto.ConnectRequest{
 		TimeOut: 20_000, LastZxidSeen: r.Zxid, SessionID: a.session, Passwd: a.passwd, HasReadOnly: true,
 	})
 	b.ask(proto.OpSetWatches, &proto.SetWatches{

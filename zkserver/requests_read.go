@@ -92,7 +92,7 @@ func countDescendants(q *query, r *proto.GetAllChildrenNumberRequest) (proto.Rec
 		return nil, code
 	}
 	n := q.s.tree.descendants(r.Path)
-	return &proto.GetAllChildrenNumberResponse{TotalNumber: int32(n)}, keeper.OK //nolint:gosec // memory ends before
+	return &proto.GetAllChildrenNumberResponse{TotalNumber: int32(n)}, keeper.OK
 }
 
 // getEphemerals lists the session's own nodes below a prefix of the string.

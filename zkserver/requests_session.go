@@ -21,7 +21,7 @@ func servePing(q *query) {
 // serveAuth adds an identity to the connection. A digest is never refused: a
 // wrong password is another identity, which opens nothing.
 func serveAuth(q *query) {
-	r := q.rec.(*proto.AuthPacket) //nolint:forcetypeassert // see ops
+	r := record[*proto.AuthPacket](q)
 	var who identity
 	switch r.Scheme {
 	case "digest":
@@ -39,8 +39,20 @@ func serveAuth(q *query) {
 	if !slices.Contains(q.c.ids, who) {
 		q.c.ids = append(q.c.ids, who)
 	}
+	bytes := 0
+	for _, id := range q.c.ids {
+		bytes += len(id.id)
+	}
+	if bytes > maxIdentityBytes {
+		q.s.log.Warn("connection has too many identities", "from", q.c.remote)
+		q.s.finish(q.c)
+		return
+	}
 	q.reply(0, nil, keeper.OK)
 }
+
+// maxIdentityBytes bounds the identities of a connection, all together.
+const maxIdentityBytes = 1 << 20
 
 // serveSASL answers as a server without any SASL configuration does.
 func serveSASL(q *query) { q.reply(0, &proto.SetSASLResponse{}, keeper.OK) }

@@ -7,12 +7,17 @@ import (
 	"github.com/conclave-go/conclave/keeper"
 )
 
+// maxWatchBytes bounds the paths a connection watches, all together.
+const maxWatchBytes = 64 << 20
+
 // watch enters a watch. The empty path reads as the root, but is watched under
 // its own name, where nothing ever happens.
 func (q *query) watch(table *watchTable, path string, mode watchMode) {
 	s := q.s
 	table.add(strings.Clone(path), q.c, mode) // the path may share memory with a whole list
-	if len(s.data.byConn[q.c])+len(s.child.byConn[q.c]) > s.opts.MaxWatches {
+	dataWatches, dataBytes := s.data.of(q.c)
+	childWatches, childBytes := s.child.of(q.c)
+	if dataWatches+childWatches > s.opts.MaxWatches || dataBytes+childBytes > maxWatchBytes {
 		s.log.Warn("connection has too many watches", "from", q.c.remote)
 		s.abort(q.c)
 	}

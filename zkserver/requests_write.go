@@ -67,7 +67,7 @@ func createTTL(tx *txn, r *proto.CreateTTLRequest) (string, *node, keeper.Code) 
 
 func serveCreateTTL(q *query) {
 	q.transact(func(tx *txn) (proto.Record, keeper.Code) {
-		return created(createTTL(tx, q.rec.(*proto.CreateTTLRequest))) //nolint:forcetypeassert // see ops
+		return created(createTTL(tx, record[*proto.CreateTTLRequest](q)))
 	})
 }
 

@@ -254,7 +254,7 @@ func seedCloseFires(s *script) {
 	require.ElementsMatch(s, []event{
 		ev(keeper.EventDeleted, a.at("/1")), ev(keeper.EventDeleted, a.at("/2")), ev(keeper.EventDeleted, a.at("/3")),
 	}, events)
-	require.Equal(s, b.look(s.root).NumChildren, int32(0))
+	require.Zero(s, b.look(s.root).NumChildren)
 }
 
 func seedOwnCloseFires(s *script) {
@@ -334,7 +334,7 @@ func seedRemoveWatches(s *script) {
 		"recursive":  func() { a.addWatch(a.at("/n"), proto.WatchRecursive) },
 	}
 	for _, name := range []string{"data", "child", "persistent", "recursive"} {
-		for kind := int32(0); kind <= 6; kind++ {
+		for kind := range int32(7) {
 			arm[name]()
 			check(a.at("/n"), kind)
 			check(a.at("/n/below"), kind)

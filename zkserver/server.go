@@ -86,7 +86,7 @@ func New(opts Options) (*Server, error) {
 // Listen serves on a TCP address; "127.0.0.1:0" picks a free port. It returns
 // the address that was bound, and may be called more than once.
 func (s *Server) Listen(addr string) (net.Addr, error) {
-	l, err := net.Listen("tcp", addr)
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, err
 	}

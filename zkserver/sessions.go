@@ -38,7 +38,7 @@ func newSessionTable(tick time.Duration, now time.Time) *sessionTable {
 	return &sessionTable{
 		tick:   tick,
 		byID:   make(map[int64]*session),
-		nextID: serverID<<56 | int64(uint64(now.UnixMilli())<<24>>8), //nolint:gosec // bits, no number
+		nextID: serverID<<56 | int64(uint64(now.UnixMilli())<<24>>8),
 	}
 }
 
@@ -54,7 +54,7 @@ func (t *sessionTable) create(timeout, now time.Duration) *session {
 // touch moves the end of s. Sessions end at ticks only, the last of them after
 // the timeout: that is up to one tick later than they have to.
 func (t *sessionTable) touch(s *session, now time.Duration) {
-	s.expireAt = ((now+s.timeout)/t.tick + 1) * t.tick
+	s.expireAt = (now + s.timeout).Truncate(t.tick) + t.tick
 }
 
 // due returns the sessions whose time is over, those that ended first in front.

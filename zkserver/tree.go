@@ -1,7 +1,6 @@
 package zkserver
 
 import (
-	"math"
 	"strings"
 	"time"
 
@@ -33,16 +32,13 @@ func (n *node) stat() keeper.Stat {
 		Czxid: n.czxid, Mzxid: n.mzxid, Pzxid: n.pzxid,
 		Ctime: n.ctime, Mtime: n.mtime,
 		Version:        n.version,
-		Cversion:       2*n.creates - int32(len(n.children)), //nolint:gosec // it wraps on real servers too
+		Cversion:       2*n.creates - int32(len(n.children)), // wraps, as on real servers
 		Aversion:       n.aversion,
 		EphemeralOwner: n.owner,
-		DataLength:     int32(len(n.data)),     //nolint:gosec // bounded by MaxFrame
-		NumChildren:    int32(len(n.children)), //nolint:gosec // memory ends before
+		DataLength:     int32(len(n.data)),
+		NumChildren:    int32(len(n.children)),
 	}
 }
-
-// never is a time in ms that does not come.
-const never = int64(math.MaxInt64)
 
 // expired tells whether the reaper of containers and TTL nodes may take the
 // node at a wall clock of now ms. A container that never had a child stays.

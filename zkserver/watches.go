@@ -21,14 +21,20 @@ const (
 // one-shot. Owned by the server's pipeline lock.
 type watchTable struct {
 	byPath    map[string]map[*conn]watchMode
-	byConn    map[*conn]map[string]struct{}
+	byConn    map[*conn]*watchSet
 	recursive int // recursive watches there are; 0 saves the walk to the root
+}
+
+// watchSet is what one connection watches.
+type watchSet struct {
+	paths map[string]struct{}
+	bytes int // length of all paths
 }
 
 func newWatchTable() *watchTable {
 	return &watchTable{
 		byPath: make(map[string]map[*conn]watchMode),
-		byConn: make(map[*conn]map[string]struct{}),
+		byConn: make(map[*conn]*watchSet),
 	}
 }
 
@@ -45,10 +51,11 @@ func (w *watchTable) add(path string, c *conn, mode watchMode) {
 	}
 	of := w.byConn[c]
 	if of == nil {
-		of = make(map[string]struct{})
+		of = &watchSet{paths: make(map[string]struct{})}
 		w.byConn[c] = of
 	}
-	of[path] = struct{}{}
+	of.paths[path] = struct{}{}
+	of.bytes += len(path)
 }
 
 // remove reports whether there was a watch.
@@ -64,17 +71,29 @@ func (w *watchTable) remove(path string, c *conn) bool {
 	if len(w.byPath[path]) == 0 {
 		delete(w.byPath, path)
 	}
-	delete(w.byConn[c], path)
-	if len(w.byConn[c]) == 0 {
+	of := w.byConn[c]
+	delete(of.paths, path)
+	of.bytes -= len(path)
+	if len(of.paths) == 0 {
 		delete(w.byConn, c)
 	}
 	return true
 }
 
 func (w *watchTable) removeConn(c *conn) {
-	for path := range w.byConn[c] {
-		w.remove(path, c)
+	if of := w.byConn[c]; of != nil {
+		for path := range of.paths {
+			w.remove(path, c)
+		}
 	}
+}
+
+// of is how many watches a connection has, and the length of their paths.
+func (w *watchTable) of(c *conn) (watches, bytes int) {
+	if of := w.byConn[c]; of != nil {
+		return len(of.paths), of.bytes
+	}
+	return 0, 0
 }
 
 // fire takes the one-shots at path off the table and returns all connections
