@@ -70,6 +70,9 @@ func (e *Election) Campaign(ctx context.Context, value []byte) (*Leadership, err
 // Run ends with ctx, with the connection (keeper.ErrClosed), or when Campaign
 // fails. If fn panics Run resigns first.
 func (e *Election) Run(ctx context.Context, fn func(ctx context.Context, term *Leadership) error) error {
+	if fn == nil {
+		return &keeper.InvalidError{What: "function", Why: "is nil"}
+	}
 	for {
 		term, err := e.Campaign(ctx, e.value)
 		if err != nil {

@@ -75,6 +75,7 @@ func TestBadContextsSendNothing(t *testing.T) {
 		_, _, err = m.TryLock(none)
 		requireInvalid(t, err)
 		requireInvalid(t, m.Do(none, func(context.Context, *lock.Held) error { panic("ran") }))
+		requireInvalid(t, m.Do(t.Context(), nil))
 		requireInvalid(t, held.Commit(none))
 		requireInvalid(t, held.Release(none))
 		requireInvalid(t, held.Commit(t.Context(), nil))

@@ -68,6 +68,9 @@ func (m *Mutex) TryLock(ctx context.Context) (*Held, bool, error) {
 // Release's: keeper.ErrHoldLost in it means that fn may have run in part without
 // the lock.
 func (m *Mutex) Do(ctx context.Context, fn func(ctx context.Context, held *Held) error) error {
+	if fn == nil {
+		return &keeper.InvalidError{What: "function", Why: "is nil"}
+	}
 	held, err := m.Lock(ctx)
 	if err != nil {
 		return err
