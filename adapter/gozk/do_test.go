@@ -209,6 +209,18 @@ func TestACancelledCallReturnsAtOnce(t *testing.T) {
 	})
 }
 
+// A Do that gives up while its worker is about to hand the request over has said
+// NotApplied, and that must hold.
+func TestAnAbandonedCallIsNotHandedOver(t *testing.T) {
+	set := &keeper.Set{Path: "/a"}
+	own, hand := private(set)
+	k := &call{gone: make(chan struct{}), jobs: []job{{request: set, own: own, hand: hand}}}
+	require.ErrorIs(t, k.settle(context.Canceled), context.Canceled)
+	require.Equal(t, keeper.NotApplied, keeper.OutcomeOf(set.Err))
+	require.False(t, k.advance(0, handed))
+	require.False(t, k.advanceCreated(0, "/a"))
+}
+
 func TestAWatchOfACancelledCallIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _, s := connected(t)
@@ -272,6 +284,11 @@ func TestCreateWhoseStatCannotBeHadIsApplied(t *testing.T) {
 		},
 		"deleted by another": {
 			&fakeRule{do: func(f *fakeZK) { f.zxid++; f.remove("/a-0000000000") }},
+			func(*fakeZK, func()) {},
+			errGone,
+		},
+		"replaced by another's": {
+			&fakeRule{do: func(f *fakeZK) { f.nodes["/a-0000000000"].stat.EphemeralOwner++ }},
 			func(*fakeZK, func()) {},
 			errGone,
 		},

@@ -3,7 +3,6 @@ package gozk_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"time"
 
 	"github.com/go-zookeeper/zk"
@@ -22,12 +21,14 @@ func (quiet) Printf(string, ...any) {}
 func Example() {
 	server, err := zkserver.New(zkserver.Options{})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer server.Close()
 	addr, err := server.Listen("127.0.0.1:0")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	// The service's own connection, with the feed as its callback.
@@ -36,20 +37,23 @@ func Example() {
 	conn, _, err := zk.Connect([]string{addr.String()}, timeout,
 		zk.WithEventCallback(feed.Callback), zk.WithLogger(quiet{}), zk.WithLogInfo(false))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer conn.Close()
 
 	c, err := gozk.New(conn, nil, gozk.WithFeed(&feed), gozk.WithSessionTimeout(timeout))
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	defer c.Close()
 
 	ctx := context.Background()
 	s, err := c.Session(ctx)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	me := &keeper.Create{Path: "/member-", Mode: keeper.EphemeralSequential}
 	missing := &keeper.Get{Path: "/nowhere"}

@@ -369,6 +369,6 @@ func (f *fakeZK) SessionID() int64 {
 	return f.id
 }
 
-var errUnknown = func(code int) error { return fmt.Errorf("unknown error: %d", code) }
+func errUnknown(code int) error { return fmt.Errorf("unknown error: %d", code) }
 
 var errNet = errors.New("write tcp 127.0.0.1:1->127.0.0.1:2: broken pipe")
