@@ -77,7 +77,7 @@ func TestBuildsOnOtherSystems(t *testing.T) {
 		t.Run(goos, func(t *testing.T) {
 			env := []string{"GOOS=" + goos, "CGO_ENABLED=0"}
 			goRun(t, root(t), env, "build", "./...")
-			goRun(t, root(t), env, "test", "-run=^$", "-exec=true", "./...")
+			goRun(t, root(t), env, "vet", "./...")
 		})
 	}
 }
