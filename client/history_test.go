@@ -20,7 +20,7 @@ import (
 func embedded(t *testing.T, opts ...Option) (*zktest.Server, *Client) {
 	t.Helper()
 	srv := zktest.Start(t, zktest.PipeOnly())
-	c, err := New("zkserver", append([]Option{WithDialer(srv.Dial), WithSessionTimeout(full)}, opts...)...)
+	c, err := New("zkserver", append([]Option{WithDialer(srv.Dial), WithSessionTimeout(full), strict(t)}, opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	require.NoError(t, c.Start())

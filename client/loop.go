@@ -101,7 +101,15 @@ func (l *loop) connDead() <-chan struct{} {
 	return l.conn.dead
 }
 
-func (l *loop) enter(to State) { l.c.state.set(to) }
+func (l *loop) enter(to State) {
+	if !l.c.state.set(to) && !l.closing() {
+		st, _ := l.c.state.get()
+		l.c.cfg.log.Error(msgNoSuchTransition, "from", st, "to", to)
+	}
+}
+
+// msgNoSuchTransition reports a bug of ours. Tests fail when they see it.
+const msgNoSuchTransition = "a change of state that is not in the table"
 
 // turn does what is due by the clock or was asked for.
 func (l *loop) turn(now time.Time) {

@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -363,3 +365,56 @@ func TestDialFails(t *testing.T) {
 		require.NoError(t, c.Close())
 	})
 }
+
+// A transport and an answer that are there at once must not skip a state: the
+// table would refuse those that follow.
+func TestInstantServer(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		for i := range 100 {
+			c, err := New("a", WithLogger(slog.New(slowLog{slog.DiscardHandler})), WithDialer(func(context.Context, string, string) (net.Conn, error) {
+				return &instantConn{answer: frame(&proto.ConnectResponse{SessionID: sid, TimeOut: 10_000}), closed: make(chan struct{})}, nil
+			}))
+			require.NoError(t, err)
+			require.NoError(t, c.Start())
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			require.NoError(t, c.WaitConnected(ctx), "round %d", i)
+			cancel()
+			_ = c.Close()
+		}
+	})
+}
+
+// slowLog holds the loop up while an attempt is under way.
+type slowLog struct{ slog.Handler }
+
+func (slowLog) Enabled(context.Context, slog.Level) bool { return true }
+func (slowLog) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "connecting" {
+		pass(time.Millisecond)
+	}
+	return nil
+}
+
+// instantConn never blocks until its answer has been read.
+type instantConn struct {
+	net.Conn
+	answer []byte
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (c *instantConn) Read(b []byte) (int, error) {
+	if len(c.answer) > 0 {
+		n := copy(b, c.answer)
+		c.answer = c.answer[n:]
+		return n, nil
+	}
+	<-c.closed
+	return 0, net.ErrClosed
+}
+
+func (c *instantConn) Write(b []byte) (int, error)      { return len(b), nil }
+func (c *instantConn) Close() error                     { c.once.Do(func() { close(c.closed) }); return nil }
+func (c *instantConn) SetDeadline(time.Time) error      { return nil }
+func (c *instantConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *instantConn) SetWriteDeadline(time.Time) error { return nil }

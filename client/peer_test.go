@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -40,11 +41,27 @@ func (p *peer) dial(_ context.Context, _, addr string) (net.Conn, error) {
 // client starts a Client of this peer.
 func (p *peer) client(opts ...Option) *Client {
 	p.t.Helper()
-	c, err := New("peer", append([]Option{WithDialer(p.dial), WithSessionTimeout(10 * time.Second)}, opts...)...)
+	c, err := New("peer", append([]Option{WithDialer(p.dial), WithSessionTimeout(10 * time.Second), strict(p.t)}, opts...)...)
 	require.NoError(p.t, err)
 	p.t.Cleanup(func() { _ = c.Close() })
 	require.NoError(p.t, c.Start())
 	return c
+}
+
+// strict makes a test fail when the client finds a bug in itself.
+func strict(t *testing.T) Option { return WithLogger(slog.New(strictLog{slog.DiscardHandler, t})) }
+
+type strictLog struct {
+	slog.Handler
+	t *testing.T
+}
+
+func (strictLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l strictLog) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == msgNoSuchTransition {
+		l.t.Error(r.Message)
+	}
+	return nil
 }
 
 // accept takes the next connection.

@@ -49,8 +49,8 @@ func (c *Client) Close() error {
 // beginClosing refuses new holds and tells everybody.
 func (c *Client) beginClosing() {
 	c.closingOnce.Do(func() {
-		c.state.set(Closing)
 		close(c.closing)
+		c.state.set(Closing)
 		c.poke()
 	})
 }
