@@ -308,12 +308,14 @@ func TestRunEnds(t *testing.T) {
 		})
 		nobody()
 
+		var down sync.WaitGroup
 		err = e.Run(t.Context(), func(ctx context.Context, _ *election.Leadership) error {
-			go func() { assert.NoError(t, c.Shutdown(t.Context())) }()
+			down.Go(func() { assert.NoError(t, c.Shutdown(t.Context())) })
 			<-ctx.Done()
 			return nil
 		})
 		require.ErrorIs(t, err, keeper.ErrClosed)
+		down.Wait()
 		nobody()
 	})
 }
