@@ -88,7 +88,7 @@ func (k *call) work() {
 		own := k.jobs[i].own
 		if cause := k.s.c.awaitLink(k.s, k.gone); cause != nil {
 			// A Do that gave up does not ask for this.
-			_ = k.finish(i, own, failure{cause, keeper.NotApplied}.opError(own))
+			_ = k.finish(i, own, fail(own, failure{cause, keeper.NotApplied}))
 			return
 		}
 		if !k.advance(i, handed) {
@@ -150,30 +150,32 @@ func (k *call) settle(cause error) error {
 	var first error
 	for i := range k.jobs {
 		j := &k.jobs[i]
+		var err error
 		switch {
 		case j.stage == answered:
 			j.hand()
+			err = j.request.Meta().Err
 		case j.stage == created:
 			if c, ok := j.request.(*keeper.Create); ok {
 				c.Created = j.created
 			}
-			fail(j.request, failure{cause, keeper.Applied})
+			err = fail(j.request, failure{cause, keeper.Applied})
 		case j.stage == handed:
-			fail(j.request, failure{cause, keeper.Unknown})
+			err = fail(j.request, failure{cause, keeper.Unknown})
 		case cause != nil:
-			fail(j.request, failure{cause, keeper.NotApplied})
+			err = fail(j.request, failure{cause, keeper.NotApplied})
 		default:
-			fail(j.request, failure{keeper.ErrNotSent, keeper.NotApplied})
+			err = fail(j.request, failure{keeper.ErrNotSent, keeper.NotApplied})
 		}
-		if err := j.request.Meta().Err; first == nil {
+		if first == nil {
 			first = err
 		}
 	}
 	return first
 }
 
-// fail gives a request, and the ops in it, the same failure.
-func fail(r keeper.Request, f failure) {
+// fail gives a request, and the ops in it, the same failure, and returns it.
+func fail(r keeper.Request, f failure) error {
 	err := f.opError(r)
 	r.Meta().Err = err
 	if m, ok := r.(*keeper.Multi); ok {
@@ -181,12 +183,13 @@ func fail(r keeper.Request, f failure) {
 			op.Meta().Err = err
 		}
 	}
+	return err
 }
 
 // failAll refuses a whole call.
 func failAll(reqs []keeper.Request, cause error) error {
 	for _, r := range reqs {
-		fail(r, failure{cause, keeper.NotApplied})
+		_ = fail(r, failure{cause, keeper.NotApplied})
 	}
 	return reqs[0].Meta().Err
 }
@@ -195,9 +198,8 @@ func failAll(reqs []keeper.Request, cause error) error {
 func failOne(reqs []keeper.Request, culprit int, cause error) error {
 	for i, r := range reqs {
 		if i != culprit {
-			fail(r, failure{keeper.ErrNotSent, keeper.NotApplied})
+			_ = fail(r, failure{keeper.ErrNotSent, keeper.NotApplied})
 		}
 	}
-	fail(reqs[culprit], failure{cause, keeper.NotApplied})
-	return reqs[culprit].Meta().Err
+	return fail(reqs[culprit], failure{cause, keeper.NotApplied})
 }

@@ -221,6 +221,35 @@ func TestAnAbandonedCallIsNotHandedOver(t *testing.T) {
 	require.False(t, k.advanceCreated(0, "/a"))
 }
 
+// The caller's memory is his again at once, although go-zookeeper encodes the
+// request at a time of its own.
+func TestWhatACancelledCallSendsIsWhatItWasGiven(t *testing.T) {
+	for _, multi := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			f, _, s := connected(t)
+			require.NoError(t, s.Do(t.Context(), &keeper.Create{Path: "/a"}))
+			data := []byte("given")
+			set := &keeper.Set{Path: "/a", Data: data, Version: keeper.AnyVersion}
+			var r keeper.Request = set
+			if multi {
+				r = &keeper.Multi{Ops: []keeper.Op{set}}
+			}
+			f.rule(r.Name(), queueUp)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := background(func() error { return s.Do(ctx, r) })
+			cancel()
+			require.ErrorIs(t, <-done, context.Canceled)
+			copy(data, "CLOSE")
+			set.Path = "/"
+			f.cut()
+			f.connect()
+			get := &keeper.Get{Path: "/a"}
+			require.NoError(t, s.Do(t.Context(), get))
+			require.Equal(t, "given", string(get.Data))
+		})
+	}
+}
+
 func TestAWatchOfACancelledCallIsDropped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, _, s := connected(t)
@@ -259,36 +288,43 @@ func TestStatOfACreateIsReadAgainAfterALoss(t *testing.T) {
 func TestCreateWhoseStatCannotBeHadIsApplied(t *testing.T) {
 	for name, x := range map[string]struct {
 		accident *fakeRule
+		mode     keeper.Mode
 		act      func(f *fakeZK, cancel func())
 		want     error
 	}{
 		"cancelled while disconnected": {
 			&fakeRule{fault: loseRequest},
+			keeper.EphemeralSequential,
 			func(_ *fakeZK, cancel func()) { cancel() },
 			context.Canceled,
 		},
 		"cancelled while it is read": {
 			&fakeRule{fault: stall},
+			keeper.EphemeralSequential,
 			func(_ *fakeZK, cancel func()) { cancel() },
 			context.Canceled,
 		},
 		"expired": {
 			&fakeRule{fault: stall},
+			keeper.EphemeralSequential,
 			func(f *fakeZK, _ func()) { f.renew() },
 			keeper.ErrSessionExpired,
 		},
 		"not readable": {
 			&fakeRule{fault: answerError, err: zk.ErrNoAuth},
+			keeper.EphemeralSequential,
 			func(*fakeZK, func()) {},
 			keeper.ErrNoAuth,
 		},
 		"deleted by another": {
 			&fakeRule{do: func(f *fakeZK) { f.zxid++; f.remove("/a-0000000000") }},
+			keeper.PersistentSequential,
 			func(*fakeZK, func()) {},
 			errGone,
 		},
 		"replaced by another's": {
 			&fakeRule{do: func(f *fakeZK) { f.nodes["/a-0000000000"].stat.EphemeralOwner++ }},
+			keeper.EphemeralSequential,
 			func(*fakeZK, func()) {},
 			errGone,
 		},
@@ -300,7 +336,7 @@ func TestCreateWhoseStatCannotBeHadIsApplied(t *testing.T) {
 				f.addRule(x.accident)
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
-				create := &keeper.Create{Path: "/a-", Mode: keeper.EphemeralSequential}
+				create := &keeper.Create{Path: "/a-", Mode: x.mode}
 				done := background(func() error { return s.Do(ctx, create) })
 				x.act(f, cancel)
 				require.Error(t, <-done)

@@ -28,6 +28,7 @@ type fakeZK struct {
 	flying   map[*fakeCall]bool // stalled at the server
 	rules    []*fakeRule
 	counts   map[string]int
+	log      []string // paths that were created
 	events   chan zk.Event
 	callback func(zk.Event)
 
@@ -339,7 +340,10 @@ func (f *fakeZK) call(op, path string, apply func() error) error {
 // deliver is a request that gets to the server and its answer back.
 func (f *fakeZK) deliver(c *fakeCall) {
 	for _, x := range f.rules {
-		if x.times > 0 && x.op == "delivered "+c.op {
+		if x.op == "delivered "+c.op && x.do != nil {
+			x.do(f)
+			x.op = ""
+		} else if x.times > 0 && x.op == "delivered "+c.op {
 			x.times--
 			_ = c.apply()
 			f.cutLocked()

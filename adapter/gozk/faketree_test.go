@@ -32,6 +32,7 @@ func (f *fakeZK) create(path string, data []byte, flags int32, acl []zk.ACL) (st
 		n.stat.EphemeralOwner = f.id
 	}
 	f.nodes[path] = n
+	f.log = append(f.log, path)
 	parent.stat.Cversion++
 	parent.stat.NumChildren++
 	parent.stat.Pzxid = f.zxid

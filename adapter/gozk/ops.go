@@ -17,7 +17,7 @@ func (s *session) perform(k *call, i int, own keeper.Request) error {
 	started := time.Now()
 	if conn.SessionID() != s.id {
 		s.c.wake()
-		return k.finish(i, own, failure{keeper.ErrSessionExpired, keeper.NotApplied}.opError(own))
+		return k.finish(i, own, fail(own, failure{keeper.ErrSessionExpired, keeper.NotApplied}))
 	}
 	err, raw := s.run(own)
 	if id := conn.SessionID(); id != s.id {
@@ -58,8 +58,7 @@ func crossed(own keeper.Request, raw error) error {
 	if refused(raw) {
 		f.outcome = keeper.NotApplied
 	}
-	fail(own, f)
-	return own.Meta().Err
+	return fail(own, f)
 }
 
 // run calls go-zookeeper and fills in the results. It returns the request's

@@ -118,6 +118,25 @@ func TestPeerBug_B7_OthersAreLeftAlone(t *testing.T) {
 	})
 }
 
+// B7: a request that was refused in the next session has made nothing there.
+func TestPeerBug_B7_Refused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, c, s := connected(t)
+		f.rule("create", queueUp)
+		create := &keeper.Create{Path: "/mine", Mode: keeper.Ephemeral}
+		done := background(func() error { return s.Do(t.Context(), create) })
+		f.addRule(&fakeRule{op: "delivered create", do: func(f *fakeZK) {
+			_, err := f.create("/mine", nil, zk.FlagEphemeral, nil) // the service's own, by its *zk.Conn
+			require.NoError(t, err)
+		}})
+		f.renew()
+		require.Error(t, <-done)
+		require.Equal(t, keeper.NotApplied, outcome(t, create, keeper.ErrSessionExpired))
+		next(t, c, s)
+		require.True(t, f.has("/mine"))
+	})
+}
+
 // B7: a request is refused by the adapter when the session it belongs to is over.
 func TestPeerBug_B7_NothingIsCarriedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

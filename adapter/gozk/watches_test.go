@@ -169,3 +169,23 @@ func TestAWatchThatCannotBeSetAgainEnds(t *testing.T) {
 		require.Equal(t, keeper.EventNotWatching, ev.Type)
 	})
 }
+
+// The event may be taken by whoever comes first: the goroutine that waits for it
+// or a read that finds the watch fired.
+func TestAReadThatFindsAWatchFiredPassesItsEventOn(t *testing.T) {
+	h := &hub{}
+	h.init(&session{})
+	key := watchKey{keeper.WatchData, "/a"}
+	events := make(chan zk.Event, 1)
+	a := &armed{key: key, fired: events, handles: make(map[*keeper.Watch]baseline)}
+	h.live[key] = a
+	w := h.handleLocked(a, baseline{})
+	require.NotNil(t, h.join(key, baseline{}))
+
+	events <- zk.Event{Type: zk.EventNodeDataChanged, Path: "/a"}
+	close(events)
+	require.Nil(t, h.join(key, baseline{}))
+	fired(t, w, keeper.EventDataChanged)
+	require.Empty(t, h.live)
+	require.Empty(t, h.owner)
+}
