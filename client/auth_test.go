@@ -156,7 +156,7 @@ func TestSecretsStaySecret(t *testing.T) {
 		for _, secret := range []string{canary, passwd} {
 			require.NotContains(t, out.String(), secret)
 			require.NotContains(t, out.String(), fmt.Sprintf("%x", secret))
-			require.NotContains(t, out.String(), fmt.Sprint([]byte(secret)))
+			require.NotContains(t, out.String(), fmt.Sprintf("%d", []byte(secret)))
 		}
 		require.Contains(t, out.String(), "refused the credentials of scheme digest")
 	})

@@ -130,7 +130,7 @@ func (c *call) stamp() {
 		return
 	}
 	for i, mark := range c.marks {
-		binary.BigEndian.PutUint32(c.buf[mark+4:], uint32(c.xidAt(i))) //nolint:gosec // positive
+		binary.BigEndian.PutUint32(c.buf[mark+4:], uint32(c.xidAt(i)))
 	}
 }
 

@@ -64,7 +64,6 @@ func New(connect string, opts ...Option) (*Client, error) {
 		creds: new(credentials), state: newLatch(), news: make(chan struct{}),
 		wake: make(chan struct{}, 1), closing: make(chan struct{}), stop: make(chan struct{}), over: make(chan struct{}),
 	}
-	c.calls.New = func() any { return newCall() }
 	for _, cred := range cfg.auth {
 		c.creds.add(cred)
 	}

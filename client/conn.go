@@ -131,14 +131,14 @@ func (c *conn) beat(now time.Time) {
 	c.mu.Lock()
 	c.beats.push(now)
 	c.mu.Unlock()
-	sync := newInternal(callOrder, 0, proto.OpSync, &proto.SyncRequest{Path: "/"}, func(proto.ReplyHeader) error {
+	heartbeat := newInternal(callOrder, 0, proto.OpSync, &proto.SyncRequest{Path: "/"}, func(proto.ReplyHeader) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.beats.pop()
 		return nil
 	})
-	sync.leader = 1
-	c.s.queue.pushUrgent(sync)
+	heartbeat.leader = 1
+	c.s.queue.pushUrgent(heartbeat)
 }
 
 // oldestBeat is when the sync was asked for that has been out the longest.

@@ -196,7 +196,7 @@ func TestGarbageBodies(t *testing.T) {
 		append(vector(1), append(vector(3), "a/b"...)...),
 		append(vector(5), "/b\xff\xfe1"...),
 	} {
-		for _, make := range []func() keeper.Request{
+		for _, ask := range []func() keeper.Request{
 			func() keeper.Request { return &keeper.Create{Path: "/a"} },
 			func() keeper.Request { return &keeper.Get{Path: "/a", Watch: true} },
 			func() keeper.Request { return &keeper.Set{Path: "/a"} },
@@ -209,7 +209,7 @@ func TestGarbageBodies(t *testing.T) {
 				return &keeper.Multi{Ops: []keeper.Op{&keeper.Create{Path: "/a"}, &keeper.Check{Path: "/b"}, &keeper.Set{Path: "/c"}}}
 			},
 		} {
-			r := make()
+			r := ask()
 			t.Run(fmt.Sprintf("%s %x", r.Name(), body[:min(len(body), 8)]), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					_, c, l, s := connect(t)

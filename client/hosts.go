@@ -14,6 +14,7 @@ type hosts struct {
 func newHosts(addrs []string, ordered bool) *hosts {
 	addrs = append([]string(nil), addrs...)
 	if !ordered {
+		//nolint:gosec // spreads load, guards nothing
 		rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
 	}
 	return &hosts{addrs: addrs}

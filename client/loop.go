@@ -153,7 +153,7 @@ func (l *loop) dial(now time.Time) {
 		LastZxidSeen: l.c.lastZxid.Load(),
 		// The timeout asked for, not the one negotiated: another server may
 		// grant more.
-		TimeOut:     int32(l.c.cfg.timeout.Milliseconds()), //nolint:gosec // checked by the option
+		TimeOut:     int32(l.c.cfg.timeout.Milliseconds()),
 		Passwd:      make([]byte, 16),
 		HasReadOnly: true,
 	}

@@ -49,7 +49,10 @@ func (p *peer) client(opts ...Option) *Client {
 }
 
 // strict makes a test fail when the client finds a bug in itself.
-func strict(t *testing.T) Option { return WithLogger(slog.New(strictLog{slog.DiscardHandler, t})) }
+func strict(t *testing.T) Option {
+	t.Helper()
+	return WithLogger(slog.New(strictLog{slog.DiscardHandler, t}))
+}
 
 type strictLog struct {
 	slog.Handler

@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -203,7 +202,7 @@ func TestPeerBug_B9(t *testing.T) {
 		err := <-lost
 		wantOutcome(t, err, keeper.ErrConnectionLoss, keeper.Unknown)
 		require.NotErrorIs(t, err, keeper.ErrClosed)
-		require.False(t, errors.As(err, &netErr))
+		require.NotErrorAs(t, err, &netErr)
 		l = p.serve(sid, full)
 		ctx, cancel := context.WithCancel(t.Context())
 		gone := run(func() error { return s.Do(ctx, &keeper.Delete{Path: "/a"}) })

@@ -52,7 +52,7 @@ func (s *session) do(ctx context.Context, enc *proto.Encoding, reqs ...keeper.Re
 	if len(reqs) == 0 {
 		return nil
 	}
-	c := s.c.calls.Get().(*call) //nolint:forcetypeassert // the pool holds nothing else
+	c := s.c.takeCall()
 	if err := c.encode(enc, s.c.cfg.maxRequest, reqs); err != nil {
 		s.release(c)
 		return err
@@ -96,6 +96,14 @@ func (s *session) leave(c *call, cause error) bool {
 // abandonUnsent fails a call that the writer has not got.
 func (c *call) abandonUnsent(cause error) {
 	c.failRest(cause, keeper.NotApplied)
+}
+
+// takeCall takes a call from the pool.
+func (c *Client) takeCall() *call {
+	if taken, ok := c.calls.Get().(*call); ok {
+		return taken
+	}
+	return newCall()
 }
 
 // release gives a call that nobody else knows any more back to the pool.

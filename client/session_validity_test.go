@@ -35,13 +35,14 @@ func TestFrameTimes(t *testing.T) {
 }
 
 // lapseAt registers a callback that notes when it ran and why.
-func lapseAt(s keeper.Session) (ran <-chan time.Time, cause *error, stop func() bool) {
-	at, why := make(chan time.Time, 1), new(error)
+func lapseAt(s keeper.Session) (ran <-chan time.Time, cause func() error, stop func() bool) {
+	at := make(chan time.Time, 1)
+	var why error
 	stop = s.AfterLapse(func(cause error) {
-		*why = cause
+		why = cause
 		at <- time.Now()
 	})
-	return at, why, stop
+	return at, func() error { return why }, stop
 }
 
 // answer serves syncs and pings, for as long as the connection lasts.
@@ -193,7 +194,7 @@ func TestSilenceLapsesAtValidUntil(t *testing.T) {
 		case <-s.Done():
 			t.Fatal("the session is not over")
 		}
-		require.ErrorIs(t, *cause, keeper.ErrConnectionLoss)
+		require.ErrorIs(t, cause(), keeper.ErrConnectionLoss)
 		require.False(t, stop())
 		require.Equal(t, until, s.ValidUntil())
 		require.NoError(t, s.Err())
@@ -285,13 +286,13 @@ func TestEndOfSessionLapses(t *testing.T) {
 		l.welcome(0, 0)
 		<-s.Done()
 		<-ran
-		require.Equal(t, keeper.ErrSessionExpired, *cause)
+		require.Equal(t, keeper.ErrSessionExpired, cause())
 		require.ErrorIs(t, s.Err(), keeper.ErrSessionExpired)
 		s.life.prove(time.Now(), time.Now().Add(time.Hour), full)
 		require.Equal(t, until, s.ValidUntil())
 		late, cause, stop := lapseAt(s)
 		<-late
-		require.Equal(t, keeper.ErrSessionExpired, *cause)
+		require.Equal(t, keeper.ErrSessionExpired, cause())
 		require.False(t, stop())
 		require.True(t, s.AfterLapse(nil)())
 	})

@@ -275,7 +275,7 @@ func TestCloseFromEverywhere(t *testing.T) {
 		_, c, l, s := connect(t)
 		var all sync.WaitGroup
 		all.Add(1)
-		s.AfterLapse(func(cause error) {
+		s.AfterLapse(func(error) {
 			defer all.Done()
 			_ = c.Close()
 		})

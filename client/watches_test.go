@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -119,7 +120,7 @@ func TestEventBeforeReply(t *testing.T) {
 		done := run(func() error {
 			err := s.Do(t.Context(), &keeper.Get{Path: "/a"})
 			if state(w) == "-" {
-				return fmt.Errorf("the reply overtook the event (%v)", err)
+				return errors.Join(errors.New("the reply overtook the event"), err)
 			}
 			return err
 		})
