@@ -143,8 +143,6 @@ func await(ctx context.Context, s keeper.Session, watch *keeper.Watch, delays *r
 		return ctx.Err()
 	case <-s.Closing():
 		return keeper.ErrClosed
-	case <-s.Done():
-		return s.Err()
 	}
 }
 

@@ -208,14 +208,12 @@ func (c *contender) wait(ctx context.Context) error {
 	c.step = stepLook // whatever ends the wait: the list decides
 	select {
 	case ev := <-get.Watched.C():
-		c.slow = ev.Err != nil // the watch was lost, not fired
+		c.slow = ev.Err != nil // lost, perhaps with its session, and not fired
 		return nil
 	case <-ctx.Done():
 		return waitError(c.line.dir, ctx.Err())
 	case <-c.s.Closing():
 		return closingError(c.line.dir)
-	case <-c.s.Done():
-		return waitError(c.line.dir, c.s.Err())
 	}
 }
 

@@ -18,7 +18,12 @@ type fakeEnsemble struct {
 	zxid     int64
 	sessions int64
 	nodes    map[string]*fakeNode
-	watches  map[string][]*keeper.Watch // by path; any kind
+	watches  map[string][]fakeWatch // by path; any kind
+}
+
+type fakeWatch struct {
+	*keeper.Watch
+	s *fakeSession
 }
 
 type fakeNode struct {
@@ -32,7 +37,7 @@ type fakeNode struct {
 func newFakeEnsemble() *fakeEnsemble {
 	return &fakeEnsemble{
 		nodes:   map[string]*fakeNode{"/": {}},
-		watches: map[string][]*keeper.Watch{},
+		watches: map[string][]fakeWatch{},
 	}
 }
 
@@ -163,6 +168,13 @@ func (s *fakeSession) end(cause error) {
 	}
 	s.e.mu.Lock()
 	defer s.e.mu.Unlock()
+	for path, watches := range s.e.watches {
+		for _, w := range watches {
+			if w.s == s {
+				w.Fire(keeper.Event{Type: keeper.EventSession, Path: path, Err: cause})
+			}
+		}
+	}
 	for _, path := range slices.Sorted(maps.Keys(s.e.nodes)) {
 		if s.e.nodes[path].stat.EphemeralOwner == s.id {
 			s.e.remove(path)
@@ -227,13 +239,13 @@ func (e *fakeEnsemble) apply(s *fakeSession, r keeper.Request) keeper.Code {
 		if n := e.nodes[r.Path]; n != nil {
 			r.Found, r.Stat = true, n.stat
 		}
-		r.Watched = e.watch(r.Watch, r.Path)
+		r.Watched = e.watch(s, r.Watch, r.Path)
 	case *keeper.Get:
 		n := e.nodes[r.Path]
 		if n == nil {
 			return keeper.ErrNoNode
 		}
-		r.Data, r.Stat, r.Watched = n.data, n.stat, e.watch(r.Watch, r.Path)
+		r.Data, r.Stat, r.Watched = n.data, n.stat, e.watch(s, r.Watch, r.Path)
 	case *keeper.Children:
 		if e.nodes[r.Path] == nil {
 			return keeper.ErrNoNode
@@ -311,12 +323,12 @@ func (e *fakeEnsemble) children(dir string) []string {
 	return names
 }
 
-func (e *fakeEnsemble) watch(wanted bool, path string) *keeper.Watch {
+func (e *fakeEnsemble) watch(s *fakeSession, wanted bool, path string) *keeper.Watch {
 	if !wanted {
 		return nil
 	}
 	w := keeper.NewWatch(nil, path, keeper.WatchData)
-	e.watches[path] = append(e.watches[path], w)
+	e.watches[path] = append(e.watches[path], fakeWatch{w, s})
 	return w
 }
 
