@@ -27,7 +27,7 @@ func conclave(ctx context.Context, args ...string) (code int, stdout, stderr str
 func TestDemoInProcess(t *testing.T) {
 	code, out, errOut := conclave(t.Context(), "demo")
 	require.Equal(t, exitOK, code, "%s\n%s", out, errOut)
-	require.Contains(t, out, "10 of 10 facts hold")
+	require.Contains(t, out, "11 of 11 facts hold")
 	require.NotContains(t, out, "FAILED")
 }
 
@@ -38,7 +38,7 @@ func TestDemoOnRealServer(t *testing.T) {
 	}
 	code, out, errOut := conclave(t.Context(), "demo", "--servers", zkreal.Shared(t).Addr(), "--session-timeout", "2s")
 	require.Equal(t, exitOK, code, "%s\n%s", out, errOut)
-	require.Contains(t, out, "10 of 10 facts hold")
+	require.Contains(t, out, "11 of 11 facts hold")
 }
 
 func TestDemoJSON(t *testing.T) {
@@ -59,7 +59,7 @@ func TestDemoJSON(t *testing.T) {
 			facts++
 		}
 	}
-	require.Equal(t, 10, facts)
+	require.Equal(t, 11, facts)
 }
 
 func TestDemoWithoutServerFails(t *testing.T) {

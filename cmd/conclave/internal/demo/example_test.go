@@ -31,5 +31,6 @@ func Example() {
 	// true its late guarded write is refused at the door
 	// true and refused by the server, had it been under way
 	// true the new holder's write is the last one
+	// true and the old holder is told so on release
 	// true no contender was left behind
 }

@@ -114,18 +114,18 @@ func (n *narrator) summary() (Report, error) {
 }
 
 func (n *narrator) write(j jsonLine, text string) {
-	line := []byte(text)
+	line := text
 	if n.asJSON {
 		j.Millis = time.Since(n.start).Milliseconds()
 		data, err := json.Marshal(j)
 		if err != nil { // only types above are marshalled
 			data = []byte(`{"kind":"error"}`)
 		}
-		line = append(data, '\n')
+		line = string(data) + "\n"
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if _, err := n.out.Write(line); err != nil && n.err == nil {
+	if _, err := io.WriteString(n.out, line); err != nil && n.err == nil {
 		n.err = fmt.Errorf("write narration: %w", err)
 	}
 }

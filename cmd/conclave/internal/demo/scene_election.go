@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/conclave-go/conclave/election"
 	"github.com/conclave-go/conclave/keeper"
@@ -27,25 +28,25 @@ func electLeader(ctx context.Context, s *stage) error {
 
 	ctx, cancel := context.WithCancel(ctx)
 	terms := make(chan term)
-	ended := make(chan error, candidates)
+	gaveUp := make(chan error, candidates)
+	var campaigns sync.WaitGroup
 	for _, a := range cast {
-		go func() { ended <- campaign(ctx, a, path, terms) }()
+		campaigns.Go(func() {
+			if err := campaign(ctx, a, path, terms); err != nil {
+				gaveUp <- err
+			}
+		})
 	}
 	// Whatever happens below, nobody is left campaigning.
-	defer func() {
-		cancel()
-		for range cast {
-			<-ended
-		}
-	}()
+	defer campaigns.Wait()
+	defer cancel()
 
 	next := func() (term, error) {
 		select {
 		case t := <-terms:
 			return t, nil
-		case err := <-ended:
-			ended <- nil // keep the count of the deferred join
-			return term{}, errors.Join(errors.New("a candidate gave up"), err)
+		case err := <-gaveUp:
+			return term{}, err
 		case <-ctx.Done():
 			return term{}, fmt.Errorf("waiting for a leader: %w", ctx.Err())
 		}
