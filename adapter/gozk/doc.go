@@ -52,8 +52,9 @@
 //     Czxid, and is repeated in the same session until it succeeds or the context
 //     ends. If the Stat cannot be had (cancelled, expired, no READ permission,
 //     deleted by somebody) Create fails with an error whose outcome is Applied,
-//     and Created holds the path: the node was made, and may be there.
-//     Creates in a Multi have no Stat.
+//     and Created holds the path: the node was made, and may be there. If
+//     somebody replaces a persistent node in between, Stat is the replacement's;
+//     of an ephemeral one that is noticed. Creates in a Multi have no Stat.
 //   - A Multi cannot make container or TTL nodes: errors.ErrUnsupported.
 //   - Result.Xid and Result.Zxid stay 0.
 //   - Closing a watch forgets the handle. go-zookeeper cannot remove the watch
