@@ -134,6 +134,10 @@ func (s *session) settle(reqs []keeper.Request) {
 		}
 		t.mu.Lock()
 		e := t.expected[key]
+		if e == nil {
+			t.mu.Unlock()
+			continue // the caller has changed the path meanwhile
+		}
 		e.requests--
 		if e.requests == 0 {
 			delete(t.expected, key)
