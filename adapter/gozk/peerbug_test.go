@@ -16,142 +16,6 @@ import (
 // The tests here are named after the defects of go-zookeeper/zk v1.0.4 that
 // the adapter has to live with, as numbered in docs/robustness.md.
 
-// B7: what waits in go-zookeeper's queue when the session expires is run in the
-// next one. An ephemeral node made like that would never go away.
-func TestPeerBug_B7(t *testing.T) {
-	for name, lost := range map[string]bool{"answered": false, "answer lost too": true} {
-		for _, mode := range []keeper.Mode{keeper.Ephemeral, keeper.EphemeralSequential} {
-			for _, inMulti := range []bool{false, true} {
-				for _, abandoned := range []bool{false, true} {
-					t.Run(fmt.Sprint(name, "/", mode, "/multi=", inMulti, "/abandoned=", abandoned), func(t *testing.T) {
-						synctest.Test(t, func(t *testing.T) {
-							f, c, s := connected(t)
-							testB7(t, f, c, s, mode, inMulti, abandoned, lost)
-						})
-					})
-				}
-			}
-		}
-	}
-}
-
-func testB7(t *testing.T, f *fakeZK, c *Conn, s *session, mode keeper.Mode, inMulti, abandoned, lost bool) {
-	t.Helper()
-	create := &keeper.Create{Path: "/mine-", Data: []byte("x"), Mode: mode}
-	other := &keeper.Create{Path: "/mine-", Data: []byte("somebody else's"), Mode: keeper.PersistentSequential}
-	require.NoError(t, s.Do(t.Context(), other))
-	var r keeper.Request = create
-	op := "create"
-	if inMulti {
-		r, op = &keeper.Multi{Ops: []keeper.Op{create}}, "multi"
-	}
-	list := &keeper.Children{Path: "/"}
-	f.rule(op, queueUp)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	done := background(func() error { return s.Do(ctx, r, list) })
-	if abandoned {
-		cancel()
-		require.ErrorIs(t, <-done, context.Canceled)
-	}
-	if lost {
-		f.addRule(&fakeRule{op: "delivered " + op, times: 1})
-	}
-	f.renew()
-	if lost {
-		require.True(t, f.has("/mine-"))
-		synctest.Wait()
-		f.connect()
-	}
-	if !abandoned {
-		require.Error(t, <-done)
-		require.Equal(t, keeper.Unknown, outcome(t, r, keeper.ErrSessionExpired))
-		require.Equal(t, keeper.Unknown, outcome(t, create, keeper.ErrSessionExpired))
-		require.Equal(t, keeper.NotApplied, keeper.OutcomeOf(list.Err))
-		require.Empty(t, create.Created)
-	}
-	n := next(t, c, s)
-	require.NoError(t, n.Do(t.Context(), list))
-	require.ElementsMatch(t, []string{"zookeeper", keeper.Base(other.Created)}, list.Names,
-		"the stray is gone before anybody gets the next session")
-}
-
-// B7: the next session is given out when the stray is gone, not before.
-func TestPeerBug_B7_TheNextSessionWaits(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, c, s := connected(t)
-		f.rule("create", queueUp)
-		f.rule("delete", stall)
-		create := &keeper.Create{Path: "/mine", Mode: keeper.Ephemeral}
-		done := background(func() error { return s.Do(t.Context(), create) })
-		f.renew()
-		require.Error(t, <-done)
-		require.Equal(t, keeper.Unknown, outcome(t, create, keeper.ErrSessionExpired))
-		ctx, cancel := context.WithTimeout(t.Context(), timeout)
-		defer cancel()
-		_, err := c.Session(ctx)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.True(t, f.has("/mine"))
-		f.cut()
-		f.connect()
-		current(t, c)
-		require.False(t, f.has("/mine"))
-	})
-}
-
-// B7: what the stray's name now belongs to is left alone.
-func TestPeerBug_B7_OthersAreLeftAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, c, s := connected(t)
-		f.rule("create", queueUp)
-		create := &keeper.Create{Path: "/mine", Mode: keeper.Ephemeral}
-		done := background(func() error { return s.Do(t.Context(), create) })
-		f.addRule(&fakeRule{op: "exists", times: 1, do: func(f *fakeZK) {
-			f.nodes["/mine"].stat.EphemeralOwner++
-		}})
-		f.renew()
-		require.Error(t, <-done)
-		n := next(t, c, s)
-		exists := &keeper.Exists{Path: "/mine"}
-		require.NoError(t, n.Do(t.Context(), exists))
-		require.True(t, exists.Found)
-	})
-}
-
-// B7: a request that was refused in the next session has made nothing there.
-func TestPeerBug_B7_Refused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, c, s := connected(t)
-		f.rule("create", queueUp)
-		create := &keeper.Create{Path: "/mine", Mode: keeper.Ephemeral}
-		done := background(func() error { return s.Do(t.Context(), create) })
-		f.addRule(&fakeRule{op: "delivered create", do: func(f *fakeZK) {
-			_, err := f.create("/mine", nil, zk.FlagEphemeral, nil) // the service's own, by its *zk.Conn
-			require.NoError(t, err)
-		}})
-		f.renew()
-		require.Error(t, <-done)
-		require.Equal(t, keeper.NotApplied, outcome(t, create, keeper.ErrSessionExpired))
-		next(t, c, s)
-		require.True(t, f.has("/mine"))
-	})
-}
-
-// B7: a request is refused by the adapter when the session it belongs to is over.
-func TestPeerBug_B7_NothingIsCarriedOver(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f, c, s := connected(t)
-		f.cut()
-		set := &keeper.Set{Path: "/", Version: keeper.AnyVersion}
-		done := background(func() error { return s.Do(t.Context(), set) })
-		f.renew()
-		require.Error(t, <-done)
-		require.Equal(t, keeper.NotApplied, outcome(t, set, keeper.ErrSessionExpired))
-		next(t, c, s)
-		require.Zero(t, f.count("set"))
-	})
-}
-
 // B8: while disconnected go-zookeeper takes 16 requests and blocks on the 17th
 // without a deadline.
 func TestPeerBug_B8(t *testing.T) {
@@ -266,6 +130,23 @@ func TestPeerBug_B17(t *testing.T) {
 		require.NoError(t, s.Do(t.Context(), &keeper.Create{Path: "/a"}))
 		fired(t, none.Watched, keeper.EventCreated)
 		fired(t, dir.Watched, keeper.EventChildrenChanged)
+	})
+}
+
+// B17: a watch without handles may be lost like any other; nobody may join it.
+func TestPeerBug_B17_WatchLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, _, s := connected(t)
+		left := &keeper.Exists{Path: "/a", Watch: true}
+		require.NoError(t, s.Do(t.Context(), left))
+		left.Watched.Close()
+		f.cut()
+		f.noRearm = true
+		f.connect()
+		after(time.Second)
+		again := &keeper.Exists{Path: "/a", Watch: true}
+		require.NoError(t, s.Do(t.Context(), again, &keeper.Create{Path: "/a"}))
+		fired(t, again.Watched, keeper.EventCreated)
 	})
 }
 
