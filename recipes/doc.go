@@ -9,6 +9,7 @@
 //     Token, a Guard for a Multi, Commit, Release.
 //   - [Names] is how nodes are called and ordered; the layout is Curator's, so that
 //     programs in other languages can stand in the same line.
+//   - [Journal] applies a Multi exactly once, also when its answer is lost.
 //   - [EnsureDir] makes a recipe's directory.
 //
 // # What every line guarantees

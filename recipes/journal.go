@@ -131,9 +131,13 @@ func (j *Journal) Do(ctx context.Context, ops ...keeper.Op) error {
 // attempt sends the operation once. It reports whether that settled it, and else
 // why not.
 func (j *Journal) attempt(ctx context.Context, ops []keeper.Op, unsure *bool) (done bool, err error) {
-	s, err := j.conn.Session(ctx)
-	if err != nil {
-		return true, j.givenUp(*unsure, err)
+	// An open outcome is asked for in its own session if that lives: a shutdown,
+	// which waits for us, gives out no other.
+	s := j.tending
+	if !*unsure || s.Err() != nil {
+		if s, err = j.conn.Session(ctx); err != nil {
+			return true, j.givenUp(*unsure, err)
+		}
 	}
 	if err := j.ready(ctx, s, *unsure); err != nil {
 		return !passing(err), j.givenUp(*unsure, err)

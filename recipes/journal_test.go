@@ -273,6 +273,33 @@ func TestJournalIsSharedByGoroutines(t *testing.T) {
 	})
 }
 
+// A shutdown begins while an operation is under way: that is brought to its end,
+// and only then the journal is removed.
+func TestJournalIsRemovedAfterItsLastOperation(t *testing.T) {
+	for _, fault := range allFaults() {
+		if fault == zkserver.ExpireBefore || fault == zkserver.ExpireAfter {
+			continue // a shutdown opens no other session to find out in
+		}
+		t.Run(fault.String(), func(t *testing.T) {
+			atDesk(t, func(t *testing.T, d *desk) {
+				require.NoError(t, d.journal.Do(t.Context(), item()))
+				synctest.Wait()
+				d.Inject(zkserver.Rule{Kind: "multi", Fault: fault, Delay: time.Second})
+				d.Inject(zkserver.Rule{Kind: "connect", Fault: zkserver.Delay, Delay: time.Second})
+				answer := make(chan error, 1)
+				go func() { answer <- d.journal.Do(t.Context(), item()) }()
+				synctest.Wait()
+				down := make(chan error, 1)
+				go func() { down <- d.c.Shutdown(t.Context()) }()
+				require.NoError(t, <-answer)
+				require.NoError(t, <-down)
+				assert.Equal(t, 2, d.items())
+				assert.Empty(t, d.journals())
+			})
+		})
+	}
+}
+
 // A process that crashed leaves its journal; whoever comes a week later removes it,
 // and none that is younger.
 func TestJournalsOfCrashedProcessesAreSwept(t *testing.T) {
