@@ -10,7 +10,7 @@ import (
 	"github.com/conclave-go/conclave/retry"
 )
 
-// ErrNoLeader: there is no candidate.
+// ErrNoLeader says that there is no candidate.
 var ErrNoLeader = errors.New("nobody leads")
 
 // Leader says who leads: the first candidate in line. It may not have heard of

@@ -52,7 +52,7 @@ func report(ctx context.Context, servers string) error {
 	if err != nil {
 		return err
 	}
-	defer held.Release(ctx)
+	defer held.Release(ctx) //nolint:errcheck // the report is written either way
 
 	return writeReport(held.Context(), held.Token()) // the context ends when the lock may be lost
 }

@@ -21,7 +21,7 @@ func (m *Mutex) Locker(ctx context.Context) sync.Locker {
 
 type locker struct {
 	m   *Mutex
-	ctx context.Context
+	ctx context.Context //nolint:containedctx // Lock and Unlock of a sync.Locker take none
 
 	mu   sync.Mutex
 	held *Held // nil while not locked; guarded by mu

@@ -95,9 +95,31 @@ func TestPeerBug_L6(t *testing.T) {
 	})
 }
 
-// L7: after three rounds of "no node" the error had been lost on the way. Here
-// the directory cannot be made, and the reason is told.
+// L7: after three rounds of "no node" the error had been lost on the way. Here the
+// directory vanishes as often as it is made, until its foe gives up …
 func TestPeerBug_L7(t *testing.T) {
+	inBubble(t, func(t *testing.T, b *bubble) {
+		const rounds = 5
+		c, foe := b.client(), b.client()
+		b.Inject(zkserver.Rule{Kind: "create", Path: "/lock/", Times: rounds + 1, Fault: zkserver.Delay, Delay: time.Second})
+		got := lockAsync(t.Context(), newMutex(t, c, "/lock"))
+		for round := 0; round < rounds; {
+			pass(100 * time.Millisecond)
+			if err := foe.Delete(t.Context(), "/lock", keeper.AnyVersion); err == nil {
+				round++
+			} else {
+				require.ErrorIs(t, err, keeper.ErrNoNode)
+			}
+			require.Empty(t, got)
+		}
+		held := recv(t, got, "the lock")
+		require.NoError(t, held.err)
+		require.NoError(t, held.held.Release(t.Context()))
+	})
+}
+
+// … and here it cannot be made at all, and the reason is told.
+func TestPeerBug_L7_Reason(t *testing.T) {
 	run(t, func(t *testing.T, e *testenv.Env, path string) {
 		s := session(t, e.Client(t))
 		require.NoError(t, s.Do(t.Context(), &keeper.Create{Path: path, Mode: keeper.Ephemeral}))

@@ -53,10 +53,10 @@ type fakeSession struct {
 	done, closing chan struct{}
 	work          sync.WaitGroup
 	stopWork      context.CancelFunc
-	workCtx       context.Context
+	workCtx       context.Context //nolint:containedctx // that of Go's work
 
 	faults sync.Mutex
-	before func(r keeper.Request) (err error, apply bool) // guarded by faults; see on
+	before func(r keeper.Request) (apply bool, err error) // guarded by faults; see on
 
 	mu       sync.Mutex
 	err      error
@@ -88,17 +88,17 @@ func (s *fakeSession) Session(ctx context.Context) (keeper.Session, error) {
 
 // on installs what may answer a request in the server's stead: by an error the
 // request then has, applied or not.
-func (s *fakeSession) on(before func(r keeper.Request) (err error, apply bool)) {
+func (s *fakeSession) on(before func(r keeper.Request) (apply bool, err error)) {
 	s.faults.Lock()
 	defer s.faults.Unlock()
 	s.before = before
 }
 
-func (s *fakeSession) fault(r keeper.Request) (err error, apply bool) {
+func (s *fakeSession) fault(r keeper.Request) (apply bool, err error) {
 	s.faults.Lock()
 	defer s.faults.Unlock()
 	if s.before == nil {
-		return nil, true
+		return true, nil
 	}
 	return s.before(r)
 }
@@ -195,9 +195,9 @@ func (s *fakeSession) Do(ctx context.Context, reqs ...keeper.Request) error {
 	}
 	var first error
 	for _, r := range reqs {
-		err, apply := s.fault(r)
+		apply, err := s.fault(r)
 		if cause := s.Err(); cause != nil {
-			err, apply = &keeper.OpError{Op: r.Name(), Path: r.Target(), Err: cause, Outcome: keeper.NotApplied}, false
+			apply, err = false, &keeper.OpError{Op: r.Name(), Path: r.Target(), Err: cause, Outcome: keeper.NotApplied}
 		}
 		s.mu.Lock()
 		s.sent = append(s.sent, r.Name())

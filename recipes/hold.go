@@ -33,7 +33,7 @@ type Hold struct {
 	s         keeper.Session
 	node      string
 	token     int64
-	ctx       context.Context
+	ctx       context.Context //nolint:containedctx // it is what a holder is given
 	cancel    context.CancelCauseFunc
 	stopLapse func() bool
 	released  chan struct{} // closed when Release has its answer
@@ -61,7 +61,7 @@ func newHold(ctx context.Context, c *contender) (*Hold, error) {
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	h.stopLapse = h.s.AfterLapse(func(cause error) {
-		h.lose(fmt.Errorf("%w: the session has lapsed: %w", keeper.ErrHoldLost, orUnproved(cause)))
+		h.end(fmt.Errorf("%w: the session has lapsed: %w", keeper.ErrHoldLost, orUnproved(cause)))
 	})
 	if h.state() == nil {
 		c.granted <- h // stay goes on as tend
@@ -121,7 +121,7 @@ func (h *Hold) Commit(ctx context.Context, ops ...keeper.Op) error {
 	m := &keeper.Multi{Ops: append([]keeper.Op{guard}, ops...)}
 	err := h.s.Do(ctx, m)
 	if err != nil && errors.Is(guard.Meta().Err, keeper.ErrNoNode) {
-		h.lose(errDeleted)
+		h.end(errDeleted)
 		return &keeper.OpError{Op: "commit", Path: h.Node(), Err: h.notHeld(), Outcome: keeper.NotApplied}
 	}
 	return err
@@ -164,7 +164,7 @@ func (h *Hold) Release(ctx context.Context) error {
 // leave does Release's work once.
 func (h *Hold) leave(ctx context.Context) error {
 	lost := h.state()
-	h.lose(errReleased)
+	h.end(errReleased)
 	h.stopLapse()
 	if lost != nil {
 		h.line.removeLater(h.s, h.node)
@@ -190,31 +190,35 @@ func (h *Hold) leave(ctx context.Context) error {
 // state is nil while the hold is on, and else says why it is not. It asks the
 // clock and the session, and makes what it finds final.
 func (h *Hold) state() error {
-	h.mu.Lock()
-	over := h.over
-	h.mu.Unlock()
-	switch {
-	case over != nil:
-		return over
-	case closed(h.s.Closing()):
-		return h.lose(errShutdown)
-	case h.s.Err() != nil:
-		return h.lose(fmt.Errorf("%w: the session is over: %w", keeper.ErrHoldLost, h.s.Err()))
-	case time.Until(h.s.ValidUntil()) <= 0:
-		return h.lose(fmt.Errorf("%w: %w", keeper.ErrHoldLost, errUnproved))
+	if err := h.ended(); err != nil {
+		return err
 	}
-	return nil
+	switch {
+	case closed(h.s.Closing()):
+		h.end(errShutdown)
+	case h.s.Err() != nil:
+		h.end(fmt.Errorf("%w: the session is over: %w", keeper.ErrHoldLost, h.s.Err()))
+	case time.Until(h.s.ValidUntil()) <= 0:
+		h.end(fmt.Errorf("%w: %w", keeper.ErrHoldLost, errUnproved))
+	}
+	return h.ended()
 }
 
-// lose ends the hold for good, and returns why it ended: the first reason counts.
-func (h *Hold) lose(why error) error {
+// ended says why the hold is over, as far as anybody has noticed.
+func (h *Hold) ended() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.over
+}
+
+// end ends the hold for good. The first reason counts.
+func (h *Hold) end(why error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.over == nil {
 		h.over = why
 		h.cancel(why)
 	}
-	return h.over
 }
 
 // notHeld is state as an error of a guard.

@@ -73,11 +73,11 @@ func TestContextEndsBeforeTheNodeIsDeleted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, h := acquired(t)
 		ended := false
-		r.s.on(func(q keeper.Request) (error, bool) {
+		r.s.on(func(q keeper.Request) (bool, error) {
 			if q.Name() == "delete" {
 				ended = h.Context().Err() != nil && !h.Valid()
 			}
-			return nil, true
+			return true, nil
 		})
 		require.NoError(t, h.Release(t.Context()))
 		assert.True(t, ended)
@@ -95,7 +95,7 @@ func TestReleaseWithoutAnAnswer(t *testing.T) {
 		"lost":      {delete: lost},
 		"lost done": {delete: lostDone},
 		"unsent":    {delete: unsent},
-		"refused":   {delete: answer{&keeper.OpError{Op: "delete", Err: keeper.ErrNoAuth}, false}, err: keeper.ErrNoAuth},
+		"refused":   {delete: refused, err: keeper.ErrNoAuth},
 		"context": {delete: ok, ctx: func(ctx context.Context) context.Context {
 			ctx, cancel := context.WithCancel(ctx)
 			cancel()
@@ -336,11 +336,11 @@ func TestNoGrantDuringShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)
 		r.makeDir(t)
-		r.s.on(func(q keeper.Request) (error, bool) {
+		r.s.on(func(q keeper.Request) (bool, error) {
 			if q.Name() == "children" && !closed(r.s.closing) {
 				close(r.s.closing)
 			}
-			return nil, true
+			return true, nil
 		})
 		_, err := r.line.Acquire(t.Context(), nil)
 		require.ErrorIs(t, err, keeper.ErrClosed)
@@ -360,13 +360,13 @@ func TestALapseAtTheGrantIsNoGrant(t *testing.T) {
 			r.s.unproved, r.s.valid = true, time.Now()
 			r.s.atLapse = nil
 		}
-		r.s.on(func(q keeper.Request) (error, bool) {
+		r.s.on(func(q keeper.Request) (bool, error) {
 			if q.Name() == "sync" {
 				r.s.mu.Lock()
 				r.s.unproved = false
 				r.s.mu.Unlock()
 			}
-			return nil, true
+			return true, nil
 		})
 		h, err := r.line.Acquire(t.Context(), nil)
 		require.NoError(t, err)

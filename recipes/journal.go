@@ -55,9 +55,9 @@ type Journal struct {
 }
 
 // What the journal's node holds: how it got its version.
-var (
-	applied = []byte("applied") // by an operation
-	fenced  = []byte("fenced")  // to keep an operation from being applied any more
+const (
+	applied = "applied" // by an operation
+	fenced  = "fenced"  // to keep an operation from being applied any more
 )
 
 // NewJournal checks cfg and returns the journal, with nothing sent. What is wrong
@@ -142,7 +142,7 @@ func (j *Journal) attempt(ctx context.Context, ops []keeper.Op, unsure *bool) (d
 	if err := j.ready(ctx, s, *unsure); err != nil {
 		return !passing(err), j.givenUp(*unsure, err)
 	}
-	entry := &keeper.Set{Path: j.node, Data: applied, Version: j.version}
+	entry := &keeper.Set{Path: j.node, Data: []byte(applied), Version: j.version}
 	err = s.Do(ctx, &keeper.Multi{Ops: append([]keeper.Op{entry}, ops...)})
 	switch {
 	case err == nil, keeper.OutcomeOf(err) == keeper.Applied:
@@ -193,7 +193,7 @@ func (j *Journal) ready(ctx context.Context, s keeper.Session, unsure bool) erro
 		return nil
 	}
 	// An earlier operation was given up: the next version is its or the fence's.
-	fence := &keeper.Set{Path: j.node, Data: fenced, Version: j.version}
+	fence := &keeper.Set{Path: j.node, Data: []byte(fenced), Version: j.version}
 	err := s.Do(ctx, fence)
 	switch {
 	case err == nil, errors.Is(err, keeper.ErrBadVersion):
@@ -210,7 +210,7 @@ func (j *Journal) ready(ctx context.Context, s keeper.Session, unsure bool) erro
 // resolve finds out what became of an operation that cannot be sent again, as
 // refused says: it takes the version the operation would need.
 func (j *Journal) resolve(ctx context.Context, s keeper.Session, refused error) (done bool, err error) {
-	fence := &keeper.Set{Path: j.node, Data: fenced, Version: j.version}
+	fence := &keeper.Set{Path: j.node, Data: []byte(fenced), Version: j.version}
 	look := &keeper.Get{Path: j.node}
 	_ = s.Do(ctx, fence, look)
 	for _, err := range []error{fence.Err, look.Err} {
@@ -219,7 +219,7 @@ func (j *Journal) resolve(ctx context.Context, s keeper.Session, refused error) 
 		}
 	}
 	j.version, j.open = look.Stat.Version, false
-	if string(look.Data) == string(applied) {
+	if string(look.Data) == applied {
 		return true, nil
 	}
 	return true, refused

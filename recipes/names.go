@@ -15,8 +15,8 @@ import (
 	"github.com/conclave-go/conclave/keeper"
 )
 
-// ErrSequenceExhausted: the directory has given out nearly all of its 2^31
-// sequence numbers, after which order is lost. Delete the directory, or use
+// ErrSequenceExhausted says that the directory has given out nearly all of its
+// 2^31 sequence numbers, after which order is lost. Delete the directory, or use
 // another one; its numbers then start from 0 again.
 var ErrSequenceExhausted = errors.New("sequence numbers of the directory are exhausted")
 

@@ -15,6 +15,7 @@ import (
 )
 
 func lockNames(t testing.TB) Names {
+	t.Helper()
 	names, err := NewNames("lock-", "__lock__")
 	require.NoError(t, err)
 	return names
@@ -72,7 +73,7 @@ func TestOwnNamesAreWhatCuratorWrites(t *testing.T) {
 	id := newID()
 	assert.NotEqual(t, id, newID())
 	name := names.prefix(id) + "0000000042"
-	assert.Regexp(t, regexp.MustCompile(`^_c_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-lock-0000000042$`), name)
+	assert.Regexp(t, `^_c_[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}-lock-0000000042$`, name)
 	place, ok := names.Parse(name)
 	require.True(t, ok)
 	assert.EqualValues(t, 42, place.Seq)

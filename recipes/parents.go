@@ -43,13 +43,17 @@ func ensureDir(ctx context.Context, s keeper.Session, dir string, acl []keeper.A
 	if dir == "/" {
 		return nil
 	}
-	var looks []keeper.Request
+	var (
+		looks []*keeper.Exists
+		reqs  []keeper.Request
+	)
 	for end := 1; end <= len(dir); end++ {
 		if end == len(dir) || dir[end] == '/' {
-			looks = append(looks, &keeper.Exists{Path: dir[:end]})
+			look := &keeper.Exists{Path: dir[:end]}
+			looks, reqs = append(looks, look), append(reqs, look)
 		}
 	}
-	if err := s.Do(ctx, looks...); err != nil {
+	if err := s.Do(ctx, reqs...); err != nil {
 		return err
 	}
 	if s.Supports(keeper.FeatureContainer) {
@@ -62,10 +66,10 @@ func ensureDir(ctx context.Context, s keeper.Session, dir string, acl []keeper.A
 }
 
 // createMissing makes what the looks have not found, from the top down.
-func createMissing(ctx context.Context, s keeper.Session, looks []keeper.Request, dir string, mode keeper.Mode, acl []keeper.ACL) error {
+func createMissing(ctx context.Context, s keeper.Session, looks []*keeper.Exists, dir string, mode keeper.Mode, acl []keeper.ACL) error {
 	var creates []keeper.Request
-	for _, r := range looks {
-		if look := r.(*keeper.Exists); !look.Found {
+	for _, look := range looks {
+		if !look.Found {
 			create := &keeper.Create{Path: look.Path, Mode: mode}
 			if look.Path == dir {
 				create.ACL = acl

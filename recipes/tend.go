@@ -41,10 +41,10 @@ func (h *Hold) tend(ctx context.Context) {
 			return
 		case <-ctx.Done():
 			// The session is over, or the shutdown waits no longer.
-			h.state()
+			_ = h.state()
 			return
 		case <-closing:
-			h.state()
+			_ = h.state()
 			closing = nil
 		case <-young.C:
 			// It fails only when the session is over.
@@ -68,7 +68,7 @@ func (h *Hold) watchNode(ctx context.Context) {
 		}
 		if !look.Found || look.Stat.Czxid != h.token {
 			look.Watched.Close()
-			h.lose(errDeleted)
+			h.end(errDeleted)
 			return
 		}
 		// Any event asks for another look. When the hold ends first the watch

@@ -124,12 +124,12 @@ func TestHandOverToAWaiterThatGivesUp(t *testing.T) {
 			r, h := acquired(t)
 			ctx, cancel := context.WithCancel(t.Context())
 			first := r.acquire(ctx, "")
-			r.s.on(func(q keeper.Request) (error, bool) {
+			r.s.on(func(q keeper.Request) (bool, error) {
 				if q.Name() == "create" {
 					cancel()
 					<-first
 				}
-				return nil, true
+				return true, nil
 			})
 			var second <-chan result
 			if others > 0 {
@@ -305,11 +305,11 @@ func TestTryAcquireThatComesSecondRemovesItsNode(t *testing.T) {
 		r := newRig(t)
 		r.makeDir(t)
 		var other string
-		r.s.on(func(q keeper.Request) (error, bool) {
+		r.s.on(func(q keeper.Request) (bool, error) {
 			if q.Name() == "create" && other == "" {
 				other = r.stranger(t, "x-lock-")
 			}
-			return nil, true
+			return true, nil
 		})
 		_, ok, err := r.line.TryAcquire(t.Context(), nil)
 		require.NoError(t, err)
@@ -326,7 +326,7 @@ func TestTryAcquirePassesTheTurnOn(t *testing.T) {
 		r.makeDir(t)
 		other := r.stranger(t, "x-lock-")
 		var waiting <-chan result
-		r.s.on(func(q keeper.Request) (error, bool) {
+		r.s.on(func(keeper.Request) (bool, error) {
 			if waiting == nil {
 				done := make(chan result, 1)
 				waiting = done
@@ -335,7 +335,7 @@ func TestTryAcquirePassesTheTurnOn(t *testing.T) {
 					done <- result{h, err}
 				}()
 			}
-			return nil, true
+			return true, nil
 		})
 		_, ok, err := r.line.TryAcquire(t.Context(), nil)
 		require.NoError(t, err)
