@@ -295,11 +295,23 @@ func TestServerThatDoesNotRead(t *testing.T) {
 		for range cap(l.frames) { // the peer's buffer is full: now it stops reading
 			l.frames <- nil
 		}
+		go func() { // it is not silent, though
+			for {
+				pass(time.Second)
+				if _, err := l.nc.Write(frame(&proto.ReplyHeader{Xid: proto.XidPing})); err != nil {
+					return
+				}
+			}
+		}()
+		start := time.Now()
 		done := run(func() error { return s.Do(t.Context(), &keeper.Set{Path: "/a", Data: make([]byte, 100_000)}) })
 		wantOutcome(t, <-done, keeper.ErrConnectionLoss, keeper.Unknown)
+		require.LessOrEqual(t, time.Since(start), full)
+		l.close()
 		for len(l.frames) > 0 {
 			<-l.frames
 		}
+		pass(time.Second)
 	})
 }
 

@@ -225,9 +225,7 @@ func (l *loop) greeted(g greeting) {
 			why = "the server gave another one"
 		}
 		l.expire(why)
-		if l.attempts == 1 {
-			l.nextTry = time.Time{} // an honest answer is no failed attempt
-		}
+		l.nextTry = time.Time{} // an honest answer is no failed attempt
 		return
 	}
 	if !asked {

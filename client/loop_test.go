@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -99,6 +100,23 @@ func TestSelfExpiry(t *testing.T) {
 		require.Zero(t, l.hello().SessionID)
 		l.welcome(sid+1, full)
 		require.NoError(t, c.WaitConnected(t.Context()))
+	})
+}
+
+// The answer for a session that was given up while the attempt was under way,
+// both at the same moment.
+func TestStaleAttemptIsNotAdopted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		c, err := New("a")
+		require.NoError(t, err)
+		l := newLoop(c)
+		ours, theirs := net.Pipe()
+		l.try = &attempt{asked: sid, up: make(chan struct{}), result: make(chan greeting, 1)}
+		l.greeted(greeting{nc: theirs, hi: proto.ConnectResponse{SessionID: sid, TimeOut: 10_000}, sent: time.Now()})
+		require.Nil(t, l.sess)
+		require.Nil(t, l.conn)
+		_, err = ours.Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF)
 	})
 }
 

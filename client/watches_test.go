@@ -177,6 +177,12 @@ func TestUnwatch(t *testing.T) {
 		l.wantIdle("somebody shares the watch")
 		a2.Close()
 		removed("data", "/a", proto.WatcherData, keeper.OK)
+		a4, a5 := watch(t, l, s, exists("/a"), keeper.ErrNoNode), watch(t, l, s, data("/a"), keeper.OK)
+		a5.Close()
+		synctest.Wait()
+		l.wantIdle("the server's table is the same for both")
+		a4.Close()
+		removed("data", "/a", proto.WatcherData, keeper.OK)
 		kids.Close()
 		removed("children", "/a", proto.WatcherChildren, keeper.ErrNoWatcher) // is fine
 		ev, err := kids.Wait(t.Context())
