@@ -16,6 +16,9 @@ LINT         := bin/golangci-lint-$(LINT_VERSION)
 # "embedded" keeps the tests away from real servers.
 export CONCLAVE_TEST
 
+# A data race inside a library that tests use as a peer; the file says which.
+export GORACE := suppressions=$(CURDIR)/scripts/race.supp
+
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
