@@ -1,6 +1,7 @@
 package zkserver_test
 
 import (
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,11 +143,14 @@ func TestDelay(t *testing.T) {
 func TestDelayEndsWithTheConnection(t *testing.T) {
 	faultTest(t, func(t *testing.T, srv *zkserver.Server, victim, witness *peer) {
 		srv.Inject(zkserver.Rule{Kind: "create", Fault: zkserver.Delay, Delay: time.Hour})
+		began := time.Now()
 		victim.sendCreate("/a")
 		synctest.Wait()
 		require.True(t, srv.Expire(victim.session))
 		victim.ended()
 		require.False(t, witness.present("/a"))
+		require.NoError(t, srv.Close()) // waits for all goroutines
+		require.Zero(t, time.Since(began))
 	})
 }
 
@@ -272,6 +276,8 @@ func TestFaultsAtHandshake(t *testing.T) {
 	}
 }
 
+// What was answered before arrives, also where TCP would throw it away because
+// of requests that were never read.
 func TestRepliesBeforeAFaultArrive(t *testing.T) {
 	for _, fault := range []zkserver.Fault{
 		zkserver.CutBefore, zkserver.CutAfter, zkserver.ReplyThenCut, zkserver.ExpireBefore, zkserver.ExpireAfter, zkserver.Stall,
@@ -288,22 +294,57 @@ func TestRepliesBeforeAFaultArrive(t *testing.T) {
 					p = newPeer(t, tcp(t, addr.String()))
 				}
 				p.open(10 * time.Second)
-				srv.Inject(zkserver.Rule{Nth: 50, Fault: fault})
+				const nth = 50
+				srv.Inject(zkserver.Rule{Nth: nth, Fault: fault})
 				var all []byte
-				for range 100 {
+				for range nth {
 					all = append(all, p.request(proto.OpExists, &proto.ExistsRequest{Path: "/"})...)
 				}
-				p.write(all)
-				want := 49
+				all = append(all, make([]byte, 3<<20)...) // does not matter any more
+				if fault == zkserver.Stall {
+					all = all[:len(all)-3<<20]
+				}
+				sent := make(chan struct{})
+				go func() {
+					defer close(sent)
+					_, _ = p.nc.Write(all)
+				}()
+				want := nth - 1
 				if fault == zkserver.ReplyThenCut {
-					want = 50
+					want = nth
 				}
 				for i := range want {
 					require.EqualValues(t, i+1, p.recv().Xid)
 				}
-				srv.Cut(p.session) // for the one that stalls
-				p.ended()
+				if fault == zkserver.Stall {
+					<-sent
+					require.True(t, srv.Cut(p.session))
+				}
+				_, err := p.next()
+				require.ErrorIs(t, err, io.EOF)
+				require.NoError(t, p.nc.Close())
+				<-sent
 			})
 		}
 	}
+}
+
+// A client that stays although it was told to go does not keep its place.
+func TestClientThatStaysIsLetGo(t *testing.T) {
+	srv := start(t, zkserver.Options{MaxConns: 1})
+	addr, err := srv.Listen("127.0.0.1:0")
+	require.NoError(t, err)
+	p := newPeer(t, tcp(t, addr.String())).open(10 * time.Second)
+	srv.Inject(zkserver.Rule{Kind: "sync", Fault: zkserver.CutBefore})
+	p.send(proto.OpSync, &proto.SyncRequest{Path: "/"})
+	p.ended()
+	require.Eventually(t, func() bool {
+		q := newPeer(t, tcp(t, addr.String()))
+		_, err := q.nc.Write(frame(&proto.ConnectRequest{TimeOut: 5000, Passwd: make([]byte, 16)}))
+		if err == nil {
+			_, err = q.frames.Next()
+		}
+		_ = q.nc.Close()
+		return err == nil
+	}, 20*time.Second, 50*time.Millisecond)
 }

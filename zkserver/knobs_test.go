@@ -51,11 +51,13 @@ func TestCut(t *testing.T) {
 func TestRefuse(t *testing.T) {
 	faultTest(t, func(t *testing.T, srv *zkserver.Server, victim, _ *peer) {
 		srv.Refuse(true)
+		began := time.Now()
 		nc, err := srv.Dial(t.Context(), "tcp", "")
 		require.NoError(t, err)
 		_, err = nc.Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF)
 		require.NoError(t, nc.Close())
+		require.Zero(t, time.Since(began))
 		require.True(t, victim.present("/e"), "those who are in stay")
 		srv.Refuse(false)
 		dial(t, srv).open(time.Second)
@@ -83,12 +85,22 @@ func TestFreeze(t *testing.T) {
 
 func TestFreezeOutlastsSessions(t *testing.T) {
 	faultTest(t, func(t *testing.T, srv *zkserver.Server, victim, witness *peer) {
+		victims := []*peer{victim}
+		for range 50 { // enough of them for one to be quicker than the clock
+			victims = append(victims, dial(t, srv).open(10*time.Second))
+		}
+		witness.settle()
 		srv.Freeze()
-		victim.sendCreate("/a")
-		time.Sleep(12 * time.Second) // the victim's time is over, the witness's is not
-		require.Len(t, srv.Sessions(), 2, "nothing happens while it is frozen")
+		for _, v := range victims {
+			v.sendCreate("/a")
+		}
+		synctest.Wait()
+		time.Sleep(12 * time.Second) // the victims' time is over, the witness's is not
+		require.Len(t, srv.Sessions(), 52, "nothing happens while it is frozen")
 		srv.Thaw()
-		victim.ended()
+		for _, v := range victims {
+			v.ended()
+		}
 		require.Equal(t, []int64{witness.session}, srv.Sessions())
 		require.False(t, witness.present("/a"), "it comes too late")
 	})
@@ -211,6 +223,13 @@ func TestDumpAndHistory(t *testing.T) {
 	require.Equal(t, "closeSession", last.Op)
 	require.Equal(t, session, last.Session)
 	require.Equal(t, []zkserver.Txn{{Op: "delete", Path: "/a/e-0000000000"}}, last.Ops)
+
+	p = dial(t, srv).open(10 * time.Second)
+	for range 20 {
+		p.mustCreate("/n-", keeper.PersistentSequential)
+		require.Len(t, srv.History(), 4)
+		require.Equal(t, srv.Zxid(), srv.History()[3].Zxid)
+	}
 }
 
 // In virtual time.
@@ -290,12 +309,13 @@ func TestContainersInVirtualTime(t *testing.T) {
 		p := dial(t, srv)
 		require.NoError(t, p.nc.SetDeadline(time.Time{}))
 		p.open(200 * time.Second)
+		time.Sleep(70 * time.Second) // the server looks at 120 s and at 180 s
 		for _, path := range []string{"/c", "/unused"} {
 			p.do(proto.OpCreateContainer, &proto.CreateRequest{Path: path, ACL: keeper.OpenACL(), Flags: 4}, nil)
 		}
 		p.mustCreate("/c/x", keeper.Persistent)
 		p.do(proto.OpCreateTTL, &proto.CreateTTLRequest{Path: "/t", ACL: keeper.OpenACL(), Flags: 5, TTL: 90_000}, nil)
-		time.Sleep(time.Minute + time.Second)
+		time.Sleep(51 * time.Second)
 		require.True(t, p.present("/c"), "it has a child")
 		_ = p.delete("/c/x")
 		time.Sleep(58 * time.Second)
