@@ -171,9 +171,10 @@ func (s *session) end(to sessionState, cause error, sent []*call) {
 	}
 	s.queue.detach(cause)
 	s.watches.endAll(cause)
+	s.refuseWork()
 	s.err = cause
 	close(s.done)
-	s.endWork(cause)
+	s.errand.cancel(cause)
 }
 
 // Format keeps the password out of whatever prints a session.

@@ -48,12 +48,11 @@ func (s *session) Go(f func(ctx context.Context)) error {
 	return nil
 }
 
-// endWork takes no more work and tells what runs to stop.
-func (s *session) endWork(cause error) {
+// refuseWork takes no more work.
+func (s *session) refuseWork() {
 	s.c.work.mu.Lock()
+	defer s.c.work.mu.Unlock()
 	s.errand.over = true
-	s.c.work.mu.Unlock()
-	s.errand.cancel(cause)
 }
 
 func (w *work) done() {
