@@ -61,9 +61,8 @@ demo: ## the main job, on the in-process server
 	go run ./cmd/conclave demo
 
 .PHONY: nightly
-nightly: test race ## test, race, lint and a longer fuzz (5 minutes per target)
-	$(MAKE) lint
-	$(MAKE) fuzz FUZZTIME=5m
+nightly: ## test, race, lint and fuzz; writes docs/results/nightly.md (COUNT, FUZZTIME)
+	@COUNT=$(COUNT) scripts/nightly.sh $(FUZZTIME)
 
 .PHONY: clean
 clean: ## remove what make made
