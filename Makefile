@@ -7,6 +7,7 @@ P        ?= 2
 TIMEOUT  ?= 10m
 FUZZTIME ?= 30s
 COUNT    ?= 3
+SEED     ?= $(shell date +%s)
 BENCH    ?= .
 
 # Not in go.mod: the linter's dependencies are not the library's.
@@ -35,8 +36,8 @@ test: setup ## everything: vet, shape of the repository, all tests with the race
 	go test -race -timeout $(TIMEOUT) -p $(P) $$(go list ./... | grep -v /internal/arch$$)
 
 .PHONY: race
-race: setup ## the tests again and again in random order (COUNT=3), to find what is flaky
-	go test -race -timeout $(TIMEOUT) -p $(P) -count $(COUNT) -shuffle on $$(go list ./... | grep -v /internal/arch$$)
+race: setup ## the tests again and again in random order (COUNT=3, SEED), to find what is flaky
+	go test -race -timeout $(TIMEOUT) -p $(P) -count $(COUNT) -shuffle $(SEED) $$(go list ./... | grep -v /internal/arch$$)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target in turn (FUZZTIME=30s each)
@@ -61,8 +62,8 @@ demo: ## the main job, on the in-process server
 	go run ./cmd/conclave demo
 
 .PHONY: nightly
-nightly: ## test, race, lint and fuzz; writes docs/results/nightly.md (COUNT, FUZZTIME)
-	@COUNT=$(COUNT) scripts/nightly.sh $(FUZZTIME)
+nightly: ## test, race, lint and fuzz; writes docs/results/nightly.md (COUNT, SEED, FUZZTIME)
+	@COUNT=$(COUNT) SEED=$(SEED) scripts/nightly.sh $(FUZZTIME)
 
 .PHONY: clean
 clean: ## remove what make made

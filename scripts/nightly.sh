@@ -7,6 +7,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 each=${1:?how long to fuzz each target, such as 30s}
 count=${COUNT:-3}
+seed=${SEED:-$(date +%s)}
 
 mkdir -p .cache docs/results
 out=docs/results/nightly.md
@@ -29,22 +30,20 @@ step() {
 }
 
 step test '^ok ' make test
-step race '^ok ' make race COUNT="$count"
+step race '^ok ' make race COUNT="$count" SEED="$seed"
 step lint '0 issues' make lint
 step fuzz '^PASS' make fuzz FUZZTIME="$each"
 
-seeds=$(grep -hoE '^-test.shuffle [0-9]+' .cache/nightly-race.log | awk '{print $2}' | paste -sd' ')
 execs=$(grep -hoE 'execs: [0-9]+' .cache/nightly-fuzz.log | awk '
 	{ if ($2 < last) total += last; last = $2 } END { print total + last }')
 {
 	echo "# The last nightly run"
 	echo
-	echo "Made by \`make nightly COUNT=$count FUZZTIME=$each\`; repeat it with the same words."
+	echo "Made by \`make nightly COUNT=$count SEED=$seed FUZZTIME=$each\`; repeat it with the same words."
 	echo
 	echo "- date: $(date -u +%Y-%m-%d)"
 	echo "- commit: $(git rev-parse HEAD)$(git diff --quiet HEAD -- . ':!docs/results' || echo ' with uncommitted changes')"
 	echo "- machine: $(go env GOOS)/$(go env GOARCH), $(nproc) cores, $(go env GOVERSION)"
-	echo "- shuffle seeds of the race runs, by package: $seeds"
 	echo "- executions of fuzz targets: $execs"
 	echo
 	echo "| step | command | packages, targets or reports | time | result |"
