@@ -72,6 +72,12 @@ type Rule struct {
 	Times int // how many matches to act on from there: default 1, -1 for all
 	Fault Fault
 	Delay time.Duration // for Delay
+
+	// Notify is called when the rule acts, with the kind of the request, before
+	// anything else happens to it. The server waits for it meanwhile: it must not
+	// call the server, nor block. A rule with Notify and no Fault watches only, and
+	// keeps no other rule from acting.
+	Notify func(kind string)
 }
 
 // rule is an installed Rule. Owned by the server's pipeline lock.
@@ -83,7 +89,8 @@ type rule struct {
 
 // Inject installs a rule, and remove takes it away. Each rule counts its own
 // matches; when several are due at one request, the one installed first acts and
-// the others stay due. A rule without a known Fault never acts.
+// the others stay due. A rule with an unknown Fault, or with neither Fault nor
+// Notify, never acts.
 func (s *Server) Inject(r Rule) (remove func()) {
 	r.Nth = max(r.Nth, 1)
 	if r.Times == 0 {
@@ -92,7 +99,7 @@ func (s *Server) Inject(r Rule) (remove func()) {
 	installed := &rule{Rule: r}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.Fault >= CutBefore && r.Fault <= Delay {
+	if r.Fault <= Delay && (r.Fault != 0 || r.Notify != nil) {
 		s.rules = append(s.rules, installed)
 	}
 	return func() {
@@ -110,17 +117,28 @@ func (s *Server) match(j *job) Rule {
 			continue
 		}
 		r.seen++
-		if acts == nil && r.due() {
+		switch {
+		case !r.due():
+		case r.Fault == 0:
+			r.act(j)
+		case acts == nil:
 			acts = r
 		}
 	}
 	if acts == nil {
 		return Rule{}
 	}
-	acts.fired++
+	acts.act(j)
 	s.counts.Faults++
 	s.log.Info("fault", "fault", acts.Fault.String(), "kind", j.kind, "from", j.c.remote)
 	return acts.Rule
+}
+
+func (r *rule) act(j *job) {
+	r.fired++
+	if r.Notify != nil {
+		r.Notify(j.kind)
+	}
 }
 
 func (r *rule) due() bool {

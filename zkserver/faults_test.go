@@ -348,3 +348,21 @@ func TestClientThatStaysIsLetGo(t *testing.T) {
 		return err == nil
 	}, 20*time.Second, 50*time.Millisecond)
 }
+
+// A watching rule hears of every match and leaves the faults to others.
+func TestNotify(t *testing.T) {
+	faultTest(t, func(t *testing.T, srv *zkserver.Server, victim, witness *peer) {
+		var heard, hit []string
+		note := func(to *[]string) func(string) { return func(kind string) { *to = append(*to, kind) } }
+		srv.Inject(zkserver.Rule{Session: victim.session, Times: -1, Notify: note(&heard)})
+		srv.Inject(zkserver.Rule{Session: victim.session, Nth: 2, Fault: zkserver.CutBefore, Notify: note(&hit)})
+		_, _ = witness.stat("/a", false)
+		_, _ = victim.stat("/a", false)
+		victim.sendCreate("/a")
+		victim.ended()
+		require.False(t, witness.present("/a"))
+		require.Equal(t, []string{"exists", "create"}, heard)
+		require.Equal(t, []string{"create"}, hit)
+		require.Equal(t, 1, srv.Counts().Faults)
+	})
+}
