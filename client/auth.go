@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net"
 	"slices"
 	"sync"
 
@@ -91,6 +92,30 @@ func (c *Client) AddAuth(ctx context.Context, scheme string, auth []byte) error 
 		case <-ctx.Done():
 			return &keeper.OpError{Op: "add auth", Err: ctx.Err(), Outcome: keeper.Unknown}
 		}
+	}
+}
+
+// warnOfClearText tells the log when a password is about to cross the network
+// for all to read.
+func (c *conn) warnOfClearText(creds []*credential) {
+	if !slices.ContainsFunc(creds, func(cred *credential) bool { return cred.scheme == "digest" }) {
+		return
+	}
+	if _, encrypted := c.nc.(interface {
+		HandshakeContext(ctx context.Context) error
+	}); encrypted {
+		return // a *tls.Conn
+	}
+	remote := c.nc.RemoteAddr()
+	if remote == nil {
+		return
+	}
+	host, _, err := net.SplitHostPort(remote.String())
+	if err != nil {
+		return // no network
+	}
+	if ip := net.ParseIP(host); ip != nil && !ip.IsLoopback() {
+		c.s.c.cfg.log.Warn("a digest password is sent in clear: the connection is not encrypted", "server", c.addr)
 	}
 }
 

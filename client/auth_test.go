@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,6 +126,47 @@ func TestAddAuthCancelled(t *testing.T) {
 		l.want("it cannot be taken back", proto.OpAuth)
 	})
 }
+
+// A digest is a password in clear, unless the connection is encrypted or stays
+// on the machine.
+func TestClearTextIsWarnedOf(t *testing.T) {
+	for _, c := range []struct {
+		remote string
+		scheme string
+		warn   bool
+	}{{"192.0.2.1:2181", "digest", true}, {"192.0.2.1:2181", "other", false}, {"127.0.0.1:2181", "digest", false}, {"pipe", "digest", false}} {
+		bubble(t, func(t *testing.T) {
+			var out bytes.Buffer
+			p := newPeer(t)
+			cl, err := New("a", WithAuth(c.scheme, []byte("u:p")), WithLogger(slog.New(slog.NewTextHandler(&out, nil))),
+				WithDialer(func(ctx context.Context, network, addr string) (net.Conn, error) {
+					nc, err := p.dial(ctx, network, addr)
+					return &remoteConn{nc, c.remote}, err
+				}))
+			require.NoError(t, err)
+			require.NoError(t, cl.Start())
+			l := p.serve(sid, full)
+			l.want("auth", proto.OpAuth)
+			l.reply(proto.XidAuth, keeper.OK, nil)
+			require.NoError(t, cl.WaitConnected(t.Context()))
+			_ = cl.Close()
+			require.Equal(t, c.warn, strings.Contains(out.String(), "sent in clear"), "%+v", c)
+		})
+	}
+}
+
+// remoteConn is a connection that seems to come from elsewhere.
+type remoteConn struct {
+	net.Conn
+	remote string
+}
+
+func (c *remoteConn) RemoteAddr() net.Addr { return remoteAddr(c.remote) }
+
+type remoteAddr string
+
+func (remoteAddr) Network() string  { return "tcp" }
+func (a remoteAddr) String() string { return string(a) }
 
 // No secret in logs, errors or whatever prints a client.
 func TestSecretsStaySecret(t *testing.T) {

@@ -23,6 +23,8 @@ type conn struct {
 	frames *frameTimes // the writer's
 	out    []byte      // the writer's: what is being written
 
+	strayed bool // the reader's: an event outside the chroot was logged
+
 	// The loop's.
 	authSent int       // how many credentials this connection was given
 	open     bool      // ready was seen
@@ -63,6 +65,7 @@ func (c *conn) start() {
 	for _, cred := range creds {
 		calls = append(calls, c.authCall(cred))
 	}
+	c.warnOfClearText(creds)
 	calls = append(calls, s.rearm(s.c.lastZxid.Load(), c.rearmed)...)
 	c.setup = len(calls) + 1
 	for _, call := range calls {

@@ -84,7 +84,10 @@ func (c *conn) event(h proto.ReplyHeader, body []byte) error {
 	}
 	path, ok := c.s.c.enc.StripChroot(ev.Path)
 	if !ok {
-		c.s.c.cfg.log.Error("event for a path outside the chroot", "server", c.addr)
+		if !c.strayed { // once: a server could send many
+			c.strayed = true
+			c.s.c.cfg.log.Error("event for a path outside the chroot", "server", c.addr)
+		}
 		return nil
 	}
 	zxid := h.Zxid

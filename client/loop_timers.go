@@ -26,7 +26,9 @@ func (l *loop) pulse(now time.Time) {
 		c.fail(errSetupStalls)
 		return
 	}
-	for _, cred := range l.c.creds.from(c.authSent) {
+	added := l.c.creds.from(c.authSent)
+	c.warnOfClearText(added)
+	for _, cred := range added {
 		c.authSent++
 		c.mu.Lock()
 		c.setup++
