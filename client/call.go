@@ -197,7 +197,11 @@ func (c *call) abandon(cause error) bool {
 		return false
 	}
 	c.abandoned = true
-	c.failRest(cause, keeper.Unknown)
+	o := keeper.Unknown
+	if c.xid == 0 {
+		o = keeper.NotApplied // it was queued when the connection was lost, and is about to be failed
+	}
+	c.failRest(cause, o)
 	return true
 }
 

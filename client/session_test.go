@@ -290,6 +290,27 @@ func TestCancel(t *testing.T) {
 	})
 }
 
+// A cancel between the loss of the connection, which empties the queue, and the
+// failing of what was in it: such a call was not sent either.
+func TestCancelOfACallThatWasNeverTaken(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		_, _, l, s := connect(t)
+		s.queue.mu.Lock()
+		s.queue.open = false
+		s.queue.mu.Unlock()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := run(func() error { return s.Do(ctx, &keeper.Get{Path: "/a"}) })
+		synctest.Wait()
+		s.queue.mu.Lock()
+		calls := s.queue.empty()
+		s.queue.mu.Unlock()
+		cancel()
+		wantOutcome(t, <-done, context.Canceled, keeper.NotApplied)
+		failQueued(calls, keeper.ErrConnectionLoss) // harmless
+		l.close()
+	})
+}
+
 // A deadline of the caller, not of the connection.
 func TestDeadline(t *testing.T) {
 	bubble(t, func(t *testing.T) {
