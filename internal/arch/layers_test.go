@@ -40,10 +40,12 @@ func levels() map[string]int {
 
 		"cmd/*": programs,
 
-		"internal/arch":     testsOnly,
-		"internal/netproxy": testsOnly,
-		"internal/testenv":  testsOnly,
-		"internal/zkreal":   testsOnly,
+		"internal/arch":       testsOnly,
+		"internal/l1":         testsOnly,
+		"internal/l1/mutants": testsOnly,
+		"internal/netproxy":   testsOnly,
+		"internal/testenv":    testsOnly,
+		"internal/zkreal":     testsOnly,
 	}
 }
 

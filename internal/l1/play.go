@@ -1,0 +1,151 @@
+package l1
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/conclave-go/conclave/client"
+	"github.com/conclave-go/conclave/keeper"
+	"github.com/conclave-go/conclave/retry"
+	"github.com/conclave-go/conclave/zktest"
+)
+
+// Play is one performance of a script. Its methods are safe for concurrent use.
+type Play struct {
+	Victim       keeper.Conn // met by the fault
+	Rival, Third keeper.Conn // never met, processes of their own
+
+	t       *testing.T
+	s       Script
+	point   point
+	server  *zktest.Server
+	victim  *client.Client
+	witness *client.Client // takes part in nothing
+	clients []*client.Client
+	ctx     context.Context //nolint:containedctx // what the fault cancels
+	watch   func()          // ends the noting of frames
+	took    time.Duration   // of the script, in virtual time
+
+	mu      sync.Mutex
+	hits    int      // of the fault
+	frames  []string // kinds of requests that the victim sent during the script
+	granted []grant  // in the order of grants
+	last    Hold     // of the newest grant
+	unfenced,
+	fenced counter
+}
+
+// newPlay starts the server and everybody. It must run in the play's bubble.
+func newPlay(t *testing.T, s Script, pt point) *Play {
+	t.Helper()
+	p := &Play{t: t, s: s, point: pt, server: zktest.Start(t, zktest.PipeOnly(), zktest.Tick(Tick))}
+	p.witness = p.client()
+	p.Rival, p.Third = p.client(), p.client()
+	for _, c := range p.clients {
+		require.NoError(t, c.WaitConnected(t.Context()))
+	}
+	_, err := p.witness.Create(t.Context(), counterPath, nil, keeper.Persistent)
+	require.NoError(t, err)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	p.ctx = ctx
+	hit := func() {
+		p.mu.Lock()
+		p.hits++
+		p.mu.Unlock()
+		if pt.cancels {
+			cancel()
+		}
+	}
+	if pt.kind == handshake {
+		// The script begins while the victim is still on its way.
+		p.server.Inject(pt.rule(0, hit))
+		p.victim = p.client()
+	} else {
+		p.victim = p.client()
+		require.NoError(t, p.victim.WaitConnected(t.Context()))
+		p.noteFrames(p.victim.SessionID())
+		if pt.kind != "" {
+			p.server.Inject(pt.rule(p.victim.SessionID(), hit))
+		}
+	}
+	p.Victim = p.victim
+	return p
+}
+
+// client starts a client. Nothing about it is left to chance.
+func (p *Play) client() *client.Client {
+	p.t.Helper()
+	c, err := client.New(p.server.Addr(), client.WithSessionTimeout(Timeout),
+		client.WithDialer(p.server.Dial), client.WithRetryPolicy(p.Retry()))
+	require.NoError(p.t, err)
+	require.NoError(p.t, c.Start())
+	p.t.Cleanup(func() { _ = c.Close() })
+	p.clients = append(p.clients, c)
+	return c
+}
+
+// Retry is a policy without jitter.
+func (p *Play) Retry() retry.Policy { return retry.Policy{Jitter: -1, Max: time.Second} }
+
+// Always is a context that no fault cancels.
+func (p *Play) Always() context.Context { return p.t.Context() }
+
+// T is the test of this play.
+func (p *Play) T() *testing.T { return p.t }
+
+// Pass lets d of virtual time pass. Whatever is due meanwhile happens.
+func (p *Play) Pass(d time.Duration) { <-time.After(d) }
+
+// script plays the script, for at most bound.
+func (p *Play) script(bound time.Duration) {
+	begin, done := time.Now(), make(chan struct{})
+	var err error
+	go func() {
+		defer close(done)
+		err = p.s.Run(p.ctx, p)
+	}()
+	select {
+	case <-done:
+	case <-time.After(bound):
+		assert.Fail(p.t, "the script does not end", "after %v", bound)
+		for _, c := range p.clients {
+			_ = c.Close()
+		}
+		<-done
+	}
+	p.took = time.Since(begin)
+	if p.watch != nil {
+		p.watch()
+	}
+	assert.True(p.t, p.s.allows(err, p.point), "the script may not fail with: %v", err)
+}
+
+// report tells, after a failure, how to repeat it and what the server saw.
+func (p *Play) report() {
+	if !p.t.Failed() {
+		return
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "script %s, fault %v; to repeat: go test -run '^%s$' -v\n", p.s.Name, p.point, p.t.Name())
+	fmt.Fprintf(&b, "victim 0x%x (its last session), frames %v, grants %v\nhistory:\n", p.victim.SessionID(), p.frames, p.granted)
+	for _, t := range p.server.History() {
+		fmt.Fprintf(&b, "%6d 0x%x #%d %s %s", t.Zxid, t.Session, t.Xid, t.Op, t.Path)
+		for _, op := range t.Ops {
+			fmt.Fprintf(&b, " {%s %s}", op.Op, op.Path)
+		}
+		if t.Err != keeper.OK {
+			fmt.Fprintf(&b, ": %v", t.Err)
+		}
+		b.WriteByte('\n')
+	}
+	p.t.Log(b.String())
+}
