@@ -111,7 +111,7 @@ func TestStall(t *testing.T) {
 		victim.sendCreate("/a")
 		victim.sendCreate("/b")
 		for range 60 { // it is heard, so it lives
-			time.Sleep(time.Second)
+			pass(time.Second)
 			victim.write(frame(&proto.RequestHeader{Xid: proto.XidPing, Op: proto.OpPing}))
 			witness.settle()
 		}

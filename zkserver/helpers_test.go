@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -40,3 +41,6 @@ func contextCancelled(t *testing.T) (context.Context, context.CancelFunc) {
 	cancel()
 	return ctx, cancel
 }
+
+// pass lets virtual time pass: it is called in synctest bubbles only.
+func pass(d time.Duration) { <-time.After(d) }

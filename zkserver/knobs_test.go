@@ -71,7 +71,7 @@ func TestFreeze(t *testing.T) {
 		victim.sendCreate("/a")
 		late := dial(t, srv)
 		late.write(frame(&proto.ConnectRequest{TimeOut: 5000, Passwd: make([]byte, 16)}))
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		require.Zero(t, srv.Counts().Requests["exists"])
 		require.Equal(t, 1, srv.Counts().Requests["create"], "the knobs still work")
 		srv.Thaw()
@@ -95,7 +95,7 @@ func TestFreezeOutlastsSessions(t *testing.T) {
 			v.sendCreate("/a")
 		}
 		synctest.Wait()
-		time.Sleep(12 * time.Second) // the victims' time is over, the witness's is not
+		pass(12 * time.Second) // the victims' time is over, the witness's is not
 		require.Len(t, srv.Sessions(), 52, "nothing happens while it is frozen")
 		srv.Thaw()
 		for _, v := range victims {
@@ -241,11 +241,11 @@ func TestSessionExpiresAtTheTick(t *testing.T) {
 				const tick = time.Second
 				srv := start(t, zkserver.Options{Tick: tick})
 				began := time.Now()
-				time.Sleep(300 * time.Millisecond)
+				pass(300 * time.Millisecond)
 				victim, witness := dial(t, srv).open(timeout), dial(t, srv).open(20*time.Second)
 				victim.mustCreate("/e", keeper.Ephemeral)
 				_, _ = witness.stat("/e", true)
-				time.Sleep(1900 * time.Millisecond)
+				pass(1900 * time.Millisecond)
 				victim.settle() // a ping counts
 				heard := time.Since(began)
 				_, err := victim.frames.Next() // silence, then the end
@@ -262,10 +262,10 @@ func TestSessionExpiresAtTheTick(t *testing.T) {
 func TestSessionLivesWhileAway(t *testing.T) {
 	faultTest(t, func(t *testing.T, srv *zkserver.Server, victim, _ *peer) {
 		require.NoError(t, victim.nc.Close())
-		time.Sleep(9 * time.Second)
+		pass(9 * time.Second)
 		victim, alive := reattach(t, srv, victim)
 		require.True(t, alive)
-		time.Sleep(9 * time.Second)
+		pass(9 * time.Second)
 		require.True(t, victim.present("/e"))
 	})
 }
@@ -276,7 +276,7 @@ func TestReattachSetsTheTimeout(t *testing.T) {
 		victim, alive := reattach(t, srv, victim)
 		require.True(t, alive)
 		require.EqualValues(t, 3000, victim.timeout)
-		time.Sleep(4 * time.Second)
+		pass(4 * time.Second)
 		synctest.Wait()
 		require.Len(t, srv.Sessions(), 1)
 	})
@@ -298,7 +298,7 @@ func TestHandshakeDeadline(t *testing.T) {
 		p := dial(t, srv)
 		require.NoError(t, p.nc.SetDeadline(time.Time{}))
 		p.open(40 * time.Second)
-		time.Sleep(39 * time.Second)
+		pass(39 * time.Second)
 		p.settle() // it is only for the handshake
 	})
 }
@@ -309,19 +309,19 @@ func TestContainersInVirtualTime(t *testing.T) {
 		p := dial(t, srv)
 		require.NoError(t, p.nc.SetDeadline(time.Time{}))
 		p.open(200 * time.Second)
-		time.Sleep(70 * time.Second) // the server looks at 120 s and at 180 s
+		pass(70 * time.Second) // the server looks at 120 s and at 180 s
 		for _, path := range []string{"/c", "/unused"} {
 			p.do(proto.OpCreateContainer, &proto.CreateRequest{Path: path, ACL: keeper.OpenACL(), Flags: 4}, nil)
 		}
 		p.mustCreate("/c/x", keeper.Persistent)
 		p.do(proto.OpCreateTTL, &proto.CreateTTLRequest{Path: "/t", ACL: keeper.OpenACL(), Flags: 5, TTL: 90_000}, nil)
-		time.Sleep(51 * time.Second)
+		pass(51 * time.Second)
 		require.True(t, p.present("/c"), "it has a child")
 		_ = p.delete("/c/x")
-		time.Sleep(58 * time.Second)
+		pass(58 * time.Second)
 		require.True(t, p.present("/c"), "nobody has looked yet")
 		require.True(t, p.present("/t"))
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		require.False(t, p.present("/c"))
 		require.False(t, p.present("/t"))
 		require.True(t, p.present("/unused"))

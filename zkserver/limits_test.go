@@ -45,6 +45,21 @@ func TestMaxWatches(t *testing.T) {
 	p.settle()
 }
 
+// A connection that is cut off for its watches leaves none behind, though the
+// list it sent goes on.
+func TestMaxWatchesInOneList(t *testing.T) {
+	srv := start(t, zkserver.Options{MaxWatches: 10, FourLetterWords: []string{"*"}})
+	p, witness := dial(t, srv).open(10*time.Second), dial(t, srv).open(10*time.Second)
+	paths := make([]string, 100)
+	for i := range paths {
+		paths[i] = fmt.Sprint("/", i)
+	}
+	p.send(proto.OpSetWatches, &proto.SetWatches{DataWatches: []string{}, ExistWatches: paths, ChildWatches: []string{}})
+	p.ended()
+	witness.settle()
+	require.Contains(t, probe(t, dial(t, srv), "wchs"), "Total watches:0\n")
+}
+
 func TestMaxFrame(t *testing.T) {
 	srv := start(t, zkserver.Options{MaxFrame: 1000})
 	p := dial(t, srv).open(10 * time.Second)
@@ -75,7 +90,7 @@ func TestClientThatDoesNotRead(t *testing.T) {
 		before := srv.Counts().Requests["getData"]
 		require.Less(t, before, 10)
 		other.settle()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		<-served
 		require.Equal(t, before, srv.Counts().Requests["getData"])
 		require.Equal(t, []int64{other.session}, srv.Sessions())

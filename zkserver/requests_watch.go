@@ -14,6 +14,9 @@ const maxWatchBytes = 64 << 20
 // its own name, where nothing ever happens.
 func (q *query) watch(table *watchTable, path string, mode watchMode) {
 	s := q.s
+	if q.c.detached {
+		return // cut off by the watch before: nobody would ever remove this one
+	}
 	table.add(strings.Clone(path), q.c, mode) // the path may share memory with a whole list
 	dataWatches, dataBytes := s.data.of(q.c)
 	childWatches, childBytes := s.child.of(q.c)
