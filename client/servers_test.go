@@ -25,6 +25,7 @@ const patience = 30 * time.Second
 // server is one that plain tests run on: ours, or a real one.
 type server struct {
 	addr   string
+	base   string // a path that no other test has, nor another run of this one
 	expire func(t testing.TB, session int64)
 }
 
@@ -33,7 +34,7 @@ func onServers(t *testing.T, f func(t *testing.T, srv server)) {
 	t.Helper()
 	t.Run("zkserver", func(t *testing.T) {
 		s := zktest.Start(t)
-		f(t, server{s.Addr(), func(t testing.TB, session int64) {
+		f(t, server{s.Addr(), base(t), func(t testing.TB, session int64) {
 			t.Helper()
 			require.True(t, s.Expire(session))
 		}})
@@ -44,8 +45,13 @@ func onServers(t *testing.T, f func(t *testing.T, srv server)) {
 	}
 	t.Run("real", func(t *testing.T) {
 		s := zkreal.Shared(t)
-		f(t, server{s.Addr(), s.Expire})
+		f(t, server{s.Addr(), base(t), s.Expire})
 	})
+}
+
+func base(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("/client.%s.%x", strings.ReplaceAll(t.Name(), "/", "."), time.Now().UnixNano())
 }
 
 // dial connects a client that ends with the test.
@@ -59,11 +65,10 @@ func (s server) dial(t *testing.T, chroot string, opts ...client.Option) *client
 	return c
 }
 
-// root makes a node that no other test has, and a client for which it is the
-// root.
+// root makes the test's own node and a client for which it is the root.
 func (s server) root(t *testing.T, opts ...client.Option) *client.Client {
 	t.Helper()
-	c := s.dial(t, "/client."+strings.NewReplacer("/", ".", " ", ".").Replace(t.Name()), opts...)
+	c := s.dial(t, s.base, opts...)
 	require.NoError(t, c.EnsurePath(t.Context(), "/"))
 	return c
 }
@@ -207,11 +212,7 @@ func TestACLs(t *testing.T) {
 		require.NoError(t, err)
 
 		owner := srv.dial(t, "")
-		_, err = owner.Create(ctx, "/acl", nil, keeper.Persistent)
-		if err != nil {
-			require.ErrorIs(t, err, keeper.ErrNodeExists)
-		}
-		node := "/acl/" + strings.ReplaceAll(t.Name(), "/", ".")
+		node := srv.base + "/acl"
 		_, err = owner.Create(ctx, node, nil, keeper.Persistent)
 		require.NoError(t, err)
 		stat, err := owner.SetACL(ctx, node, keeper.DigestACL(keeper.PermAll, "u", "p"), 0)
@@ -294,7 +295,7 @@ func TestMulti(t *testing.T) {
 func TestEnsurePath(t *testing.T) {
 	onServers(t, func(t *testing.T, srv server) {
 		ctx := t.Context()
-		base := "/ensure." + strings.ReplaceAll(t.Name(), "/", ".")
+		base := srv.base
 		c := srv.dial(t, base+"/x/y")
 		_, err := c.Create(ctx, "/a", nil, keeper.Persistent)
 		outcome(t, err, keeper.ErrNoNode, keeper.NotApplied) // the chroot is not made by itself
@@ -444,7 +445,7 @@ func TestLimits(t *testing.T) {
 func TestLargestRequest(t *testing.T) {
 	onServers(t, func(t *testing.T, srv server) {
 		ctx, c := t.Context(), srv.dial(t, "")
-		node := "/largest." + strings.ReplaceAll(t.Name(), "/", ".")
+		node := srv.base
 		_, err := c.Create(ctx, node, nil, keeper.Persistent)
 		require.NoError(t, err)
 		room := client.DefaultMaxRequest - 8 - 4 - len(node) - 4 - 4
