@@ -2,7 +2,6 @@ package recipes
 
 import (
 	"context"
-	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,121 +9,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/conclave-go/conclave/keeper"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
-
-// rig is a line on the fake, inside a synctest bubble.
-type rig struct {
-	*fakeEnsemble
-	s    *fakeSession
-	line *Line
-	log  strings.Builder
-}
-
-const dir = "/app/lock"
-
-func newRig(t *testing.T) *rig {
-	t.Helper()
-	r := &rig{fakeEnsemble: newFakeEnsemble()}
-	r.s = r.session()
-	r.line = r.newLine(t, r.s)
-	t.Cleanup(func() {
-		r.s.end(keeper.ErrClosed)
-		r.s.work.Wait()
-	})
-	return r
-}
-
-func (r *rig) newLine(t *testing.T, conn keeper.Conn) *Line {
-	t.Helper()
-	line, err := NewLine(conn, Config{
-		Dir:    dir,
-		Names:  lockNames(t),
-		ACL:    keeper.CreatorAllACL(),
-		Logger: slog.New(slog.NewTextHandler(&r.log, nil)),
-	})
-	require.NoError(t, err)
-	return line
-}
-
-// makeDir makes the directory before the test starts to count.
-func (r *rig) makeDir(t *testing.T) {
-	t.Helper()
-	require.NoError(t, EnsureDir(t.Context(), r.s, dir, nil))
-	r.s.takeSent()
-}
-
-// stranger puts a node into the directory, of another session.
-func (r *rig) stranger(t *testing.T, prefix string) (path string) {
-	t.Helper()
-	create := &keeper.Create{Path: keeper.Join(dir, prefix), Mode: keeper.EphemeralSequential}
-	other := r.session()
-	require.NoError(t, other.Do(t.Context(), create))
-	return create.Created
-}
-
-func (r *rig) delete(path string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.remove(path)
-}
-
-// answer is what becomes of a request.
-type answer uint8
-
-const (
-	ok       answer = iota
-	lost            // on its way to the server
-	lostDone        // on its way back
-	unsent          // the connection was lost before
-	stayed          // a request in front of it was unsent
-	garbled         // applied, and the answer cannot be read
-	refused
-	throttled
-	taken // the node exists
-)
-
-func (a answer) to(r keeper.Request) (apply bool, err error) {
-	fail := func(err error, outcome keeper.Outcome) error {
-		return &keeper.OpError{Op: r.Name(), Path: r.Target(), Err: err, Outcome: outcome}
-	}
-	switch a {
-	case lost:
-		return false, fail(keeper.ErrConnectionLoss, keeper.Unknown)
-	case lostDone:
-		return true, fail(keeper.ErrConnectionLoss, keeper.Unknown)
-	case unsent:
-		return false, fail(keeper.ErrConnectionLoss, keeper.NotApplied)
-	case stayed:
-		return false, fail(keeper.ErrNotSent, keeper.NotApplied)
-	case garbled:
-		return true, fail(keeper.ErrUndecodable, keeper.Applied)
-	case refused:
-		return false, fail(keeper.ErrNoAuth, 0)
-	case throttled:
-		return false, fail(keeper.ErrThrottled, 0)
-	case taken:
-		return false, fail(keeper.ErrNodeExists, 0)
-	}
-	return true, nil
-}
-
-// script has each request of a kind answered by the next of its answers, and ok
-// after the last.
-func (s *fakeSession) script(answers map[string][]answer) {
-	s.on(func(r keeper.Request) (bool, error) {
-		next := answers[r.Name()]
-		if len(next) == 0 {
-			return true, nil
-		}
-		answers[r.Name()] = next[1:]
-		return next[0].to(r)
-	})
-}
 
 func TestAcquireDecidesByTheTable(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -223,21 +110,6 @@ func TestTryAcquireAnswersALostReplyWithAnError(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestAcquireMakesTheDirectoryAndItsAncestors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		h, err := r.line.Acquire(t.Context(), nil)
-		require.NoError(t, err)
-		assert.Equal(t, "create children exists exists create create create children", strings.Join(r.s.takeSent(), " "))
-		assert.Equal(t, keeper.Container, r.nodes["/app"].mode)
-		assert.Nil(t, r.nodes["/app"].acl, "ancestors get the connection's default")
-		assert.Equal(t, keeper.Container, r.nodes[dir].mode)
-		assert.Equal(t, keeper.CreatorAllACL(), r.nodes[dir].acl)
-		assert.Equal(t, keeper.CreatorAllACL(), r.nodes[h.Node()].acl)
-		require.NoError(t, h.Release(t.Context()))
-	})
 }
 
 // A node that somebody deletes while we wait, or right after we made it, is
@@ -485,113 +357,5 @@ func TestRetryAttemptsBoundTheLosses(t *testing.T) {
 		h, err := r.line.Acquire(t.Context(), nil)
 		require.NoError(t, err)
 		require.NoError(t, h.Release(t.Context()))
-	})
-}
-
-func TestEnsureDirRidesOutRaces(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		vanish := 2
-		r.s.on(func(q keeper.Request) (bool, error) {
-			// The ancestor is reaped between its create and that of its child.
-			if create, is := q.(*keeper.Create); is && create.Path == dir && vanish > 0 {
-				vanish--
-				r.delete("/app")
-			}
-			return true, nil
-		})
-		require.NoError(t, EnsureDir(t.Context(), r.s, dir, nil))
-		assert.Contains(t, r.nodes, dir)
-		require.NoError(t, EnsureDir(t.Context(), r.s, "/", nil))
-		require.ErrorIs(t, EnsureDir(t.Context(), r.s, "a", nil), keeper.ErrInvalid)
-		require.ErrorIs(t, EnsureDir(t.Context(), r.s, "/a", []keeper.ACL{}), keeper.ErrInvalid)
-	})
-}
-
-// A server before 3.5 knows no containers, and not every connection knows that.
-func TestEnsureDirFallsBackToPersistentNodes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.s.on(func(q keeper.Request) (bool, error) {
-			if create, is := q.(*keeper.Create); is && create.Mode == keeper.Container {
-				return false, &keeper.OpError{Op: "create", Path: create.Path, Err: keeper.ErrUnimplemented}
-			}
-			return true, nil
-		})
-		require.NoError(t, EnsureDir(t.Context(), r.s, dir, keeper.CreatorAllACL()))
-		assert.Equal(t, keeper.Persistent, r.nodes[dir].mode)
-		assert.Equal(t, keeper.CreatorAllACL(), r.nodes[dir].acl)
-	})
-}
-
-// Where the connection's chroot is missing nothing below it can be made, and
-// waiting does not help.
-func TestEnsureDirWithoutAChroot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		delete(r.nodes, "/")
-		require.ErrorIs(t, EnsureDir(t.Context(), r.s, dir, nil), keeper.ErrNoNode)
-	})
-}
-
-func TestEnsureDirStopsAtARefusal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.s.script(map[string][]answer{"create": {refused}})
-		err := EnsureDir(t.Context(), r.s, dir, nil)
-		require.ErrorIs(t, err, keeper.ErrNoAuth)
-		assert.NotErrorIs(t, err, errVanished)
-	})
-}
-
-func TestNewLineRefusesBadInput(t *testing.T) {
-	good := Config{Dir: dir, Names: lockNames(t)}
-	for name, change := range map[string]func(*Config){
-		"empty path":      func(c *Config) { c.Dir = "" },
-		"relative path":   func(c *Config) { c.Dir = "a/b" },
-		"dots":            func(c *Config) { c.Dir = "/a/.." },
-		"the root":        func(c *Config) { c.Dir = "/" },
-		"trailing slash":  func(c *Config) { c.Dir = "/a/" },
-		"empty component": func(c *Config) { c.Dir = "/a//b" },
-		"long name":       func(c *Config) { c.Dir = "/" + strings.Repeat("n", 300) },
-		"emoji":           func(c *Config) { c.Dir = "/\U0001F512" },
-		"NUL":             func(c *Config) { c.Dir = "/a\x00" },
-		"not UTF-8":       func(c *Config) { c.Dir = "/a\xff" },
-		"the server's":    func(c *Config) { c.Dir = "/zookeeper/lock" },
-		"no names":        func(c *Config) { c.Names = Names{} },
-		"empty ACL":       func(c *Config) { c.ACL = []keeper.ACL{} },
-		"odd ACL":         func(c *Config) { c.ACL = []keeper.ACL{{Perms: keeper.PermAll, Scheme: "digest", ID: "a"}} },
-		"retry policy":    func(c *Config) { c.Retry.Attempts = -1 },
-	} {
-		cfg := good
-		change(&cfg)
-		_, err := NewLine(newFakeEnsemble().session(), cfg)
-		var invalid *keeper.InvalidError
-		require.ErrorAs(t, err, &invalid, name)
-	}
-	_, err := NewLine(nil, good)
-	require.ErrorIs(t, err, keeper.ErrInvalid)
-}
-
-func TestNilAndDoneContextsSendNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t)
-		r.makeDir(t)
-		//nolint:staticcheck // a nil context is the point
-		_, err := r.line.Acquire(nil, nil)
-		require.ErrorIs(t, err, keeper.ErrInvalid)
-		//nolint:staticcheck // a nil context is the point
-		_, _, err = r.line.TryAcquire(nil, nil)
-		require.ErrorIs(t, err, keeper.ErrInvalid)
-
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		_, err = r.line.Acquire(ctx, nil)
-		require.ErrorIs(t, err, context.Canceled)
-		_, ok, err := r.line.TryAcquire(ctx, nil)
-		require.ErrorIs(t, err, context.Canceled)
-		assert.False(t, ok)
-		synctest.Wait()
-		assert.Empty(t, r.s.takeSent())
 	})
 }
