@@ -33,6 +33,7 @@ type Hold struct {
 	s         keeper.Session
 	node      string
 	token     int64
+	doubt     string          // the node's id, if another create of it may yet turn up
 	ctx       context.Context //nolint:containedctx // it is what a holder is given
 	cancel    context.CancelCauseFunc
 	stopLapse func() bool
@@ -58,6 +59,9 @@ func newHold(ctx context.Context, c *contender) (*Hold, error) {
 		node:     c.node,
 		token:    c.czxid,
 		released: make(chan struct{}),
+	}
+	if c.unsure {
+		h.doubt = c.id
 	}
 	h.ctx, h.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
 	h.stopLapse = h.s.AfterLapse(func(cause error) {
@@ -150,6 +154,9 @@ func (h *Hold) Release(ctx context.Context) error {
 		case <-h.released:
 			return h.answer
 		case <-ctx.Done():
+			if closed(h.released) {
+				return h.answer // select chooses at random
+			}
 			return &keeper.OpError{Op: "release", Path: h.Node(), Err: ctx.Err(), Outcome: keeper.Unknown}
 		}
 	}
@@ -166,6 +173,10 @@ func (h *Hold) leave(ctx context.Context) error {
 	lost := h.state()
 	h.end(errReleased)
 	h.stopLapse()
+	if h.doubt != "" {
+		// Only now: while it stands behind the hold's own node it harms nobody.
+		defer h.line.later(h.s, func(ctx context.Context) error { return h.line.removeByID(ctx, h.s, h.doubt) })
+	}
 	if lost != nil {
 		h.line.removeLater(h.s, h.node)
 		h.line.passTurn(nil)
