@@ -60,9 +60,12 @@ func (f Fault) meets(kind string) bool {
 }
 
 // point is one fault at one frame. The zero point is no fault at all.
+//
+// A frame is named by its kind and its number among those: requests of different
+// kinds that are due at the same moment may come in any order.
 type point struct {
-	nth  int // among the victim's requests, from 1; 0 for handshake and farewell
 	kind string
+	nth  int // from 1
 	Fault
 }
 
@@ -73,19 +76,16 @@ func (p point) String() string {
 	return p.frame() + "/" + p.name
 }
 
-func (p point) frame() string { return fmt.Sprintf("%02d-%s", p.nth, p.kind) }
+func (p point) frame() string { return fmt.Sprintf("%s-%d", p.kind, p.nth) }
 
 // rule is the point as the server understands it. hit is called when it acts.
-func (p point) rule(session int64, hit func()) zkserver.Rule {
-	r := zkserver.Rule{
+func (p point) rule(session int64, hit func(kind string)) zkserver.Rule {
+	return zkserver.Rule{
 		Session: session,
+		Kind:    p.kind,
 		Nth:     p.nth,
 		Fault:   p.server,
 		Delay:   p.delay,
-		Notify:  func(string) { hit() },
+		Notify:  hit,
 	}
-	if p.kind == handshake || p.kind == farewell {
-		r.Kind = p.kind
-	}
-	return r
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -14,6 +15,7 @@ import (
 	"github.com/conclave-go/conclave/client"
 	"github.com/conclave-go/conclave/keeper"
 	"github.com/conclave-go/conclave/retry"
+	"github.com/conclave-go/conclave/zkserver"
 	"github.com/conclave-go/conclave/zktest"
 )
 
@@ -29,12 +31,13 @@ type Play struct {
 	victim  *client.Client
 	witness *client.Client // takes part in nothing
 	clients []*client.Client
+	session int64           // the victim's first; 0 if it was met at its handshake
 	ctx     context.Context //nolint:containedctx // what the fault cancels
 	watch   func()          // ends the noting of frames
 	took    time.Duration   // of the script, in virtual time
 
 	mu      sync.Mutex
-	hits    int      // of the fault
+	hits    []string // kinds of the requests that met the fault
 	frames  []string // kinds of requests that the victim sent during the script
 	granted []grant  // in the order of grants
 	last    Hold     // of the newest grant
@@ -47,9 +50,11 @@ func newPlay(t *testing.T, s Script, pt point) *Play {
 	t.Helper()
 	p := &Play{t: t, s: s, point: pt, server: zktest.Start(t, zktest.PipeOnly(), zktest.Tick(Tick))}
 	p.witness = p.client()
-	p.Rival, p.Third = p.client(), p.client()
-	for _, c := range p.clients {
+	require.NoError(t, p.witness.WaitConnected(t.Context()))
+	for _, other := range []*keeper.Conn{&p.Rival, &p.Third} {
+		c := p.client()
 		require.NoError(t, c.WaitConnected(t.Context()))
+		*other = c
 	}
 	_, err := p.witness.Create(t.Context(), counterPath, nil, keeper.Persistent)
 	require.NoError(t, err)
@@ -57,9 +62,9 @@ func newPlay(t *testing.T, s Script, pt point) *Play {
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
 	p.ctx = ctx
-	hit := func() {
+	hit := func(kind string) {
 		p.mu.Lock()
-		p.hits++
+		p.hits = append(p.hits, kind)
 		p.mu.Unlock()
 		if pt.cancels {
 			cancel()
@@ -72,9 +77,10 @@ func newPlay(t *testing.T, s Script, pt point) *Play {
 	} else {
 		p.victim = p.client()
 		require.NoError(t, p.victim.WaitConnected(t.Context()))
-		p.noteFrames(p.victim.SessionID())
+		p.session = p.victim.SessionID()
+		p.noteFrames(p.session)
 		if pt.kind != "" {
-			p.server.Inject(pt.rule(p.victim.SessionID(), hit))
+			p.server.Inject(pt.rule(p.session, hit))
 		}
 	}
 	p.Victim = p.victim
@@ -85,7 +91,7 @@ func newPlay(t *testing.T, s Script, pt point) *Play {
 func (p *Play) client() *client.Client {
 	p.t.Helper()
 	c, err := client.New(p.server.Addr(), client.WithSessionTimeout(Timeout),
-		client.WithDialer(p.server.Dial), client.WithRetryPolicy(p.Retry()))
+		client.WithDialer(p.dial), client.WithRetryPolicy(p.Retry()))
 	require.NoError(p.t, err)
 	require.NoError(p.t, c.Start())
 	p.t.Cleanup(func() { _ = c.Close() })
@@ -105,6 +111,11 @@ func (p *Play) T() *testing.T { return p.t }
 // Pass lets d of virtual time pass. Whatever is due meanwhile happens.
 func (p *Play) Pass(d time.Duration) { <-time.After(d) }
 
+// Slow holds up one of the requests of a kind to come, the nth from 1, for d.
+func (p *Play) Slow(kind string, nth int, d time.Duration) {
+	p.server.Inject(zkserver.Rule{Kind: kind, Nth: nth, Fault: zkserver.Delay, Delay: d})
+}
+
 // script plays the script, for at most bound.
 func (p *Play) script(bound time.Duration) {
 	begin, done := time.Now(), make(chan struct{})
@@ -123,6 +134,7 @@ func (p *Play) script(bound time.Duration) {
 		<-done
 	}
 	p.took = time.Since(begin)
+	synctest.Wait()
 	if p.watch != nil {
 		p.watch()
 	}
@@ -136,7 +148,7 @@ func (p *Play) report() {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "script %s, fault %v; to repeat: go test -run '^%s$' -v\n", p.s.Name, p.point, p.t.Name())
-	fmt.Fprintf(&b, "victim 0x%x (its last session), frames %v, grants %v\nhistory:\n", p.victim.SessionID(), p.frames, p.granted)
+	fmt.Fprintf(&b, "victim 0x%x (its first session), frames %v, grants %v\nhistory:\n", p.session, p.frames, p.granted)
 	for _, t := range p.server.History() {
 		fmt.Fprintf(&b, "%6d 0x%x #%d %s %s", t.Zxid, t.Session, t.Xid, t.Op, t.Path)
 		for _, op := range t.Ops {

@@ -91,11 +91,12 @@ func Run(t *testing.T, s Script) {
 
 // points lists what the victim sent, each with no fault yet.
 func (p *Play) points() []point {
-	all := []point{{kind: handshake}}
-	for i, kind := range p.frames {
-		all = append(all, point{nth: i + 1, kind: kind})
+	all, seen := []point{{kind: handshake, nth: 1}}, map[string]int{}
+	for _, kind := range p.frames {
+		seen[kind]++
+		all = append(all, point{kind: kind, nth: seen[kind]})
 	}
-	return append(all, point{kind: farewell})
+	return append(all, point{kind: farewell, nth: 1})
 }
 
 // perform plays the script in a bubble of its own.
