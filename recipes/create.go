@@ -68,10 +68,16 @@ func (c *contender) entered(e *entry) error {
 	}
 }
 
-// makeParents makes the directory. The second time in a row it waits first:
-// somebody removes it as fast as we make it.
+// makeParents makes the directory, in one attempt: advance's caller decides about
+// another. The second time in a row it waits first: somebody removes it as fast
+// as we make it.
 func (c *contender) makeParents(ctx context.Context) error {
-	if err := EnsureDir(ctx, c.s, c.line.dir, c.line.acl); err != nil {
+	err := ensureDir(ctx, c.s, c.line.dir, c.line.acl)
+	if errors.Is(err, errVanished) {
+		c.slow = true
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	c.slow, c.remade = c.remade, true
