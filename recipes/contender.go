@@ -10,8 +10,9 @@ import (
 )
 
 // contender is one place in a line: one ephemeral node, in one session. It is
-// a state machine: each step is at most one Do, and after each a context may
-// end, so that nothing depends on a step being followed by another.
+// a state machine: each step is at most one Do, or the few that make the
+// directory, and after each Do a context may end, so that nothing depends on one
+// being followed by another.
 //
 // Whoever has the line's turn owns every field. A contender passes from
 // goroutine to goroutine with the turn.
@@ -120,9 +121,12 @@ func (c *contender) list(ctx context.Context, synced bool) *keeper.Children {
 		_ = c.s.Do(ctx, list)
 		return list
 	}
-	err := c.s.Do(ctx, &keeper.Sync{Path: c.line.dir}, list)
-	if errors.Is(list.Err, keeper.ErrNotSent) {
-		list.Err = err // what kept it from being sent
+	sync := &keeper.Sync{Path: c.line.dir}
+	err := c.s.Do(ctx, sync, list)
+	if sync.Err != nil && (list.Err != nil || keeper.OutcomeOf(sync.Err) == keeper.NotApplied) {
+		// It was refused by itself, say throttled: a list that was answered all the
+		// same is an old one. A sync that was lost took the list with it.
+		list.Err = err
 	}
 	return list
 }

@@ -42,10 +42,18 @@ func (l *Line) removeLater(s keeper.Session, name string) {
 // later runs do in the session's Go until it succeeds or the session has ended.
 // Whatever do fails with is tried again: a connection that is lost comes back,
 // and a refusal is the best reason to go on, as a node that stays blocks others.
+// Somebody has to hear of it, though: of the first one, as the rest say the same.
 func (l *Line) later(s keeper.Session, do func(ctx context.Context) error) {
 	again := l.retry
 	again.Attempts = 0
-	again.If = func(error) bool { return s.Err() == nil }
+	warned := false
+	again.If = func(err error) bool {
+		if keeper.IsAPIError(err) && !retry.Idempotent(err) && !warned {
+			warned = true
+			l.log.Warn("the server refuses to remove a node, which keeps others out", "dir", l.dir, "error", err)
+		}
+		return s.Err() == nil
+	}
 	// Go fails only when the session is over, and its nodes with it.
 	_ = s.Go(func(ctx context.Context) {
 		if err := retry.Do(ctx, again, do); err != nil && s.Err() == nil {
@@ -60,15 +68,14 @@ func (l *Line) later(s keeper.Session, do func(ctx context.Context) error) {
 func (l *Line) removeByID(ctx context.Context, s keeper.Session, id string) error {
 	barrier := &keeper.Delete{Path: keeper.Join(l.dir, idPrefix(id)+"none"), Version: keeper.AnyVersion}
 	list := &keeper.Children{Path: l.dir}
-	_ = s.Do(ctx, barrier, list)
-	if errors.Is(list.Err, keeper.ErrNoNode) {
+	err := s.Do(ctx, barrier, list)
+	switch {
+	case barrier.Err != nil && !errors.Is(barrier.Err, keeper.ErrNoNode) && !errors.Is(barrier.Err, keeper.ErrNoAuth):
+		return err // it has not gone through the quorum, so the list says nothing
+	case errors.Is(list.Err, keeper.ErrNoNode):
 		return nil
-	}
-	if list.Err != nil {
+	case list.Err != nil:
 		return list.Err
-	}
-	if !errors.Is(barrier.Err, keeper.ErrNoNode) && !errors.Is(barrier.Err, keeper.ErrNoAuth) {
-		return barrier.Err // it has not been refused by the quorum
 	}
 	var own []string
 	for _, name := range list.Names {
