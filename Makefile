@@ -43,6 +43,10 @@ race: setup ## the tests again and again in random order (COUNT=3, SEED), to fin
 fuzz: ## every fuzz target in turn (FUZZTIME=30s each)
 	@scripts/fuzz.sh $(FUZZTIME)
 
+.PHONY: mutants
+mutants: ## seeded defects, each of which the tests of internal/l1 must notice
+	go run ./internal/l1/mutants
+
 .PHONY: lint
 lint: $(LINT) ## the linters of .golangci.yml
 	$(LINT) run ./...

@@ -101,6 +101,21 @@ func TestMutex(t *testing.T) {
 			},
 		},
 		{
+			// The directory is made by another while the victim makes it.
+			Name: "comes at once",
+			Run: func(ctx context.Context, p *l1.Play) error {
+				victim, rival, _, err := lockers(p)
+				if err != nil {
+					return err
+				}
+				p.Slow("createContainer", 1, short/2)
+				var all group
+				all.run(func() error { return lockWork(ctx, p, victim, short) })
+				all.run(func() error { return lockWork(p.Always(), p, rival, short) })
+				return all.wait()
+			},
+		},
+		{
 			// Waits behind one and in front of another.
 			Name: "waits",
 			Run: func(ctx context.Context, p *l1.Play) error {

@@ -25,6 +25,7 @@ func (p *Play) oracle() {
 		}
 		at += i + 1
 	}
+	assert.Empty(p.t, line.twice, "a contender has two nodes, although its server knew of the first")
 	assert.LessOrEqual(p.t, p.unfenced.acked, p.unfenced.value, "unfenced changes are lost: %+v", p.unfenced)
 	assert.LessOrEqual(p.t, p.unfenced.value, p.unfenced.acked+p.unfenced.unknown, "%+v", p.unfenced)
 
@@ -35,13 +36,15 @@ func (p *Play) oracle() {
 
 // history of a line, as its server saw it.
 type history struct {
-	fronts  []grant // nodes that were first in line, in that order
-	commits int     // changes of the fenced counter
+	fronts  []grant  // nodes that were first in line, in that order
+	twice   []string // names that were made more than once, without their numbers
+	commits int      // changes of the fenced counter
 }
 
 // replay follows who was first in line. It shares no code with the recipes.
 func replay(dir string, txns []zkserver.Txn) history {
 	var h history
+	before := map[string]bool{}
 	made := map[string]int64{} // the nodes in line, each with its czxid
 	for _, t := range txns {
 		if t.Err != keeper.OK {
@@ -58,6 +61,11 @@ func replay(dir string, txns []zkserver.Txn) history {
 				h.commits++
 			case inLine && step.Op == "create":
 				made[step.Path] = t.Zxid
+				name := strings.TrimRight(step.Path, "0123456789")
+				if before[name] {
+					h.twice = append(h.twice, name)
+				}
+				before[name] = true
 			case inLine && step.Op == "delete":
 				delete(made, step.Path)
 			}
