@@ -79,7 +79,8 @@ func (e *Election) Run(ctx context.Context, fn func(ctx context.Context, term *L
 			return err
 		}
 		err = term.Do(ctx, func(ctx context.Context) error { return fn(ctx, term) })
-		end := context.Cause(term.Context())
+		// Not the cause of the term's context: a deletion may be noticed only now.
+		end := term.Release(ctx)
 		if ctx.Err() != nil || !errors.Is(end, keeper.ErrHoldLost) || errors.Is(end, keeper.ErrClosed) {
 			return err
 		}

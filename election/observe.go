@@ -41,10 +41,8 @@ func (e *Election) Leader(ctx context.Context) (Leader, error) {
 		if err != nil {
 			return err
 		}
-		// The sync brings the server up to now; whoever leaves after it makes
-		// read look again.
-		list := &keeper.Children{Path: e.dir}
-		if err := s.Do(ctx, &keeper.Sync{Path: e.dir}, list); err != nil && !errors.Is(err, keeper.ErrNoNode) {
+		list, err := e.listNow(ctx, s)
+		if err != nil {
 			return err
 		}
 		leader, _, err = e.read(ctx, s, list, false)
@@ -54,6 +52,17 @@ func (e *Election) Leader(ctx context.Context) (Leader, error) {
 		err = ErrNoLeader
 	}
 	return leader, err
+}
+
+// listNow lists the candidates no older than the call: a sync in front brings the
+// server up to now. Whoever leaves after it makes read look again.
+func (e *Election) listNow(ctx context.Context, s keeper.Session) (*keeper.Children, error) {
+	sync, list := &keeper.Sync{Path: e.dir}, &keeper.Children{Path: e.dir}
+	err := s.Do(ctx, sync, list)
+	if sync.Err == nil && errors.Is(list.Err, keeper.ErrNoNode) {
+		return list, nil // no directory, no candidates
+	}
+	return list, err
 }
 
 // passes tells failures after which another look makes sense, if need be in the
@@ -106,9 +115,11 @@ func (e *Election) follow(ctx context.Context, delays *retry.Delays, report func
 	if err != nil {
 		return err
 	}
+	// A new session may begin on a server that lags behind what the last one has
+	// shown. Within a session no server does.
+	list, err := e.listNow(ctx, s)
 	for {
-		list := &keeper.Children{Path: e.dir}
-		if err := s.Do(ctx, list); err != nil && !errors.Is(err, keeper.ErrNoNode) {
+		if err != nil {
 			return err
 		}
 		leader, watch, err := e.read(ctx, s, list, true)
@@ -116,14 +127,35 @@ func (e *Election) follow(ctx context.Context, delays *retry.Delays, report func
 			return err
 		}
 		delays.Reset()
-		if !report(leader) {
-			watch.Close()
+		if !show(leader, watch, report) {
 			return nil
 		}
 		if err := await(ctx, s, watch, delays); err != nil {
 			return err
 		}
+		list, err = e.list(ctx, s)
 	}
+}
+
+// show reports a state. A loop body that goes no further, also by a panic, leaves
+// no watch.
+func show(leader Leader, watch *keeper.Watch, report func(Leader) bool) (more bool) {
+	defer func() {
+		if !more {
+			watch.Close()
+		}
+	}()
+	return report(leader)
+}
+
+// list lists the candidates as the session's server knows them.
+func (e *Election) list(ctx context.Context, s keeper.Session) (*keeper.Children, error) {
+	list := &keeper.Children{Path: e.dir}
+	err := s.Do(ctx, list)
+	if errors.Is(err, keeper.ErrNoNode) {
+		err = nil // no directory, no candidates
+	}
+	return list, err
 }
 
 // await waits for the watch, and closes it. A watch that was lost in a session
