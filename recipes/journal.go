@@ -116,31 +116,43 @@ func (j *Journal) Do(ctx context.Context, ops ...keeper.Op) error {
 		return &keeper.OpError{Op: "journal", Path: j.dir, Err: ctx.Err(), Outcome: keeper.NotApplied}
 	}
 	defer func() { <-j.turn }()
-	unsure := false // ops may have been applied
+	var o operation
 	for delays := j.retry.Delays(); ; {
-		done, err := j.attempt(ctx, ops, &unsure)
+		done, err := j.attempt(ctx, ops, &o)
 		if done {
 			return err
 		}
 		if cause := delays.Wait(ctx); cause != nil {
-			return j.givenUp(unsure, fmt.Errorf("%w, after: %w", cause, err))
+			return j.givenUp(o.unsure(), fmt.Errorf("%w, after: %w", cause, err))
 		}
 	}
 }
 
+// operation is what the attempts at one operation have shown so far. The
+// goroutine in Do owns it.
+type operation struct {
+	sent    keeper.Session // the first one in which ops may have been applied; nil while none
+	refused error          // not nil once a fence may have been sent: ops must not be again
+}
+
+func (o *operation) unsure() bool { return o.sent != nil }
+
 // attempt sends the operation once. It reports whether that settled it, and else
 // why not.
-func (j *Journal) attempt(ctx context.Context, ops []keeper.Op, unsure *bool) (done bool, err error) {
+func (j *Journal) attempt(ctx context.Context, ops []keeper.Op, o *operation) (done bool, err error) {
 	// An open outcome is asked for in its own session if that lives: a shutdown,
 	// which waits for us, gives out no other.
 	s := j.tending
-	if !*unsure || s.Err() != nil {
+	if !o.unsure() || s.Err() != nil {
 		if s, err = j.conn.Session(ctx); err != nil {
-			return true, j.givenUp(*unsure, err)
+			return true, j.givenUp(o.unsure(), err)
 		}
 	}
-	if err := j.ready(ctx, s, *unsure); err != nil {
-		return !passing(err), j.givenUp(*unsure, err)
+	if err := j.ready(ctx, s, o.unsure()); err != nil {
+		return !passing(err), j.givenUp(o.unsure(), err)
+	}
+	if o.refused != nil {
+		return j.resolve(ctx, s, o.refused)
 	}
 	entry := &keeper.Set{Path: j.node, Data: []byte(applied), Version: j.version}
 	err = s.Do(ctx, &keeper.Multi{Ops: append([]keeper.Op{entry}, ops...)})
@@ -149,12 +161,14 @@ func (j *Journal) attempt(ctx context.Context, ops []keeper.Op, unsure *bool) (d
 		j.version++
 		return true, err
 	case keeper.OutcomeOf(err) == keeper.Unknown:
-		*unsure, j.open = true, true
+		if j.open = true; o.sent == nil {
+			o.sent = s
+		}
 		return !passing(err), j.givenUp(true, err)
-	case errors.Is(entry.Err, keeper.ErrNoNode), errors.Is(entry.Err, keeper.ErrBadVersion) && !*unsure:
+	case errors.Is(entry.Err, keeper.ErrNoNode), errors.Is(entry.Err, keeper.ErrBadVersion) && !o.unsure():
 		// Somebody has deleted or written our node. Nothing of this was applied.
 		j.forget()
-		return *unsure, j.givenUp(*unsure, err)
+		return o.unsure(), j.givenUp(o.unsure(), err)
 	case errors.Is(entry.Err, keeper.ErrBadVersion):
 		j.version, j.open = j.version+1, false
 		for _, op := range ops {
@@ -163,12 +177,16 @@ func (j *Journal) attempt(ctx context.Context, ops []keeper.Op, unsure *bool) (d
 		return true, nil
 	case passing(err):
 		return false, err
-	case *unsure && !keeper.IsAPIError(err):
+	case o.unsure() && (s != o.sent || !keeper.IsAPIError(err)):
+		// Not sent, or refused in another session: what was sent before may still
+		// be on its way, as a client can give its session up before the servers do.
+		o.refused = err
 		return j.resolve(ctx, s, err)
 	}
 	// The server refused ops, so the entry stands where it stood: whatever was sent
-	// before has not been applied, and what was sent before a reconnect never is.
-	if *unsure {
+	// before has not been applied, and never is, as one session's requests are
+	// applied in order and those sent before a reconnect are dropped.
+	if o.unsure() {
 		j.open = false
 	}
 	return true, err
