@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/conclave-go/conclave/keeper"
+	"github.com/conclave-go/conclave/zkserver"
 )
 
 // delayed is a connection whose first session gives itself up while a Multi is on
@@ -88,6 +89,7 @@ func TestJournalFencesWhatAnEarlierSessionSent(t *testing.T) {
 		"plain":                    nil,
 		"the fence is lost before": lose(true),
 		"the fence is lost after":  lose(false),
+		"lost again":               nil,
 	} {
 		t.Run(name, func(t *testing.T) {
 			atDesk(t, func(t *testing.T, d *desk) {
@@ -96,6 +98,9 @@ func TestJournalFencesWhatAnEarlierSessionSent(t *testing.T) {
 				require.NoError(t, err)
 				conn := &delayed{first: first, next: d.c, fence: fence}
 				j := d.newJournal(conn)
+				if name == "lost again" {
+					d.Inject(zkserver.Rule{Kind: "multi", Session: d.c.SessionID(), Fault: zkserver.CutBefore})
+				}
 
 				err = j.Do(t.Context(), &keeper.Create{Path: "/items/taken"})
 				require.ErrorIs(t, err, keeper.ErrNodeExists)
