@@ -1,6 +1,7 @@
 package client
 
 import (
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -134,7 +135,10 @@ func (c *conn) beat(now time.Time) {
 	c.mu.Lock()
 	c.beats.push(now)
 	c.mu.Unlock()
-	heartbeat := newInternal(callOrder, 0, proto.OpSync, &proto.SyncRequest{Path: "/"}, func(proto.ReplyHeader) error {
+	heartbeat := newInternal(callOrder, 0, proto.OpSync, &proto.SyncRequest{Path: "/"}, func(h proto.ReplyHeader) error {
+		if !fromLeader(h.Err) {
+			return fmt.Errorf("heartbeat refused: %w", h.Err) // another server may do better
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.beats.pop()

@@ -118,7 +118,7 @@ func (c *conn) reply(h proto.ReplyHeader, body []byte, tooLarge error) error {
 	}
 	c.s.c.sawZxid(h.Zxid)
 	if i < 64 && call.leader&(1<<i) != 0 && fromLeader(h.Err) {
-		c.s.life.prove(time.Now(), call.proof, c.timeout)
+		c.s.life.prove(time.Now(), call.proof)
 	}
 	switch {
 	case call.kind == callGoodbye:

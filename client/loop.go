@@ -178,11 +178,17 @@ func (l *loop) sessionID() int64 {
 	return l.sess.id
 }
 
+// A server that grants absurdly short timeouts must not make us dial without end.
+const (
+	minPause = 10 * time.Millisecond  // between attempts, once they fail
+	minGood  = 100 * time.Millisecond // a connection that lasted less does not count as good
+)
+
 // pause is how long to wait from one attempt to the next.
 func (l *loop) pause() time.Duration {
 	d := l.waits.Next()
 	if l.sess != nil {
-		d = min(d, l.sess.Timeout()/6)
+		d = min(d, max(l.sess.Timeout()/6, minPause))
 	}
 	return d
 }
@@ -232,7 +238,7 @@ func (l *loop) greeted(g greeting) {
 		l.sess = newSession(l.c, g.hi.SessionID, g.hi.Passwd)
 	}
 	l.sess.timeout.Store(int64(timeout))
-	l.sess.life.prove(time.Now(), g.sent, timeout)
+	l.sess.life.granted(time.Now(), g.sent, timeout)
 	l.conn = newConn(l.sess, addr, g)
 	l.enter(Authenticating)
 	l.c.setServer(addr)
@@ -271,7 +277,7 @@ func (l *loop) lost() {
 	}
 	l.c.cfg.log.Warn("connection lost", "server", c.addr, "error", c.err)
 	l.enter(Disconnected)
-	if now.Sub(c.born) >= c.timeout/3 {
+	if now.Sub(c.born) >= max(c.timeout/3, minGood) {
 		// It was good: the next attempt is the first of a new row. One that came
 		// and went goes on in the row, or two servers could keep us spinning.
 		l.attempts = 0

@@ -68,6 +68,7 @@ func (s *session) do(ctx context.Context, enc *proto.Encoding, reqs ...keeper.Re
 	case <-c.done:
 	case <-ctx.Done():
 		if !s.leave(c, ctx.Err()) {
+			s.watches.disown(reqs)
 			for _, w := range takeWatches(reqs) {
 				w.Close()
 			}

@@ -266,10 +266,13 @@ func TestCancel(t *testing.T) {
 		require.Zero(t, s.watches.len(), "a cancelled call leaves no watch")
 		h, rec := l.want("the answered request's watch is removed", proto.OpRemoveWatches)
 		require.Equal(t, &proto.RemoveWatchesRequest{Path: "/a", Type: proto.WatcherData}, rec)
+		_, rec = l.want("so is the one that is still to be set", proto.OpRemoveWatches)
+		require.Equal(t, &proto.RemoveWatchesRequest{Path: "/b", Type: proto.WatcherData}, rec)
 		*sent = keeper.Get{Path: "/b"} // it is the caller's again
 		l.reply(2, keeper.OK, &proto.GetDataResponse{Data: []byte("late")})
 		l.reply(h.Xid, keeper.OK, nil)
 		l.event(keeper.EventDataChanged, "/b")
+		l.reply(h.Xid+1, keeper.ErrNoWatcher, nil)
 		synctest.Wait()
 		require.Zero(t, s.watches.len())
 		require.Nil(t, sent.Data)

@@ -61,6 +61,7 @@ type validity struct {
 	mu       sync.Mutex
 	state    sessionState
 	until    time.Time
+	timeout  time.Duration       // as granted by the last handshake
 	cause    error               // why it is over
 	watchers map[*lapse]struct{} // what AfterLapse registered
 }
@@ -72,11 +73,29 @@ func newValidity() *validity {
 	return &validity{state: sessionLive, watchers: make(map[*lapse]struct{})}
 }
 
-// prove takes evidence that the session was alive at the leader at the time
-// from, which is the zero time if the evidence is worth nothing.
-func (v *validity) prove(now, from time.Time, timeout time.Duration) {
+// granted takes the timeout that the answer to a handshake sent at that time
+// grants, and the handshake as evidence. A shorter timeout than before takes back
+// what the longer one had promised: the leader counts by the new one now.
+func (v *validity) granted(now, sent time.Time, timeout time.Duration) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if until := validFrom(sent, timeout); timeout < v.timeout && until.Before(v.until) {
+		v.until = until
+	}
+	v.timeout = timeout
+	v.proveLocked(now, sent)
+}
+
+// prove takes evidence that the session was alive at the leader at the time
+// from, which is the zero time if the evidence is worth nothing.
+func (v *validity) prove(now, from time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.proveLocked(now, from)
+}
+
+// proveLocked is prove with v.mu held.
+func (v *validity) proveLocked(now, from time.Time) {
 	if from.IsZero() || v.state.over() {
 		return
 	}
@@ -84,7 +103,7 @@ func (v *validity) prove(now, from time.Time, timeout time.Duration) {
 	if !v.until.IsZero() {
 		v.tellLapsed(now)
 	}
-	if until := validFrom(from, timeout); until.After(v.until) {
+	if until := validFrom(from, v.timeout); until.After(v.until) {
 		v.until = until
 	}
 	if v.state == sessionLapsed && now.Before(v.until) {

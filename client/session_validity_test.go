@@ -223,11 +223,11 @@ func TestLateAnswerDoesNotRevive(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		v := newValidity()
 		start := time.Now()
-		v.prove(start, start, full)
+		v.granted(start, start, full)
 		ran := make(chan error, 1)
 		v.register(&lapse{func(cause error) { ran <- cause }}, start)
 		pass(full)
-		v.prove(time.Now(), start.Add(9*time.Second), full)
+		v.prove(time.Now(), start.Add(9*time.Second))
 		require.ErrorIs(t, <-ran, keeper.ErrConnectionLoss)
 		require.Equal(t, start.Add(9*time.Second+full-full/20), v.validUntil())
 		require.Equal(t, sessionLive, v.state)
@@ -275,6 +275,38 @@ func TestHolderMovesToABetterServer(t *testing.T) {
 }
 
 // The end of the session is a lapse, too, and freezes ValidUntil.
+func TestRefusedHeartbeatMovesOn(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, _, l, s := connect(t)
+		pass(9 * time.Second)
+		_, _, stop := lapseAt(s)
+		defer stop()
+		l.want("little time is left, so the heartbeat cannot wait", proto.OpSync)
+		l.reply(1, keeper.ErrThrottled, nil)
+		l.wantEnd("a refusal proves nothing: another server may do better")
+		p.accept().hello()
+	})
+}
+
+// A server that grants a shorter timeout on a reconnect has told the leader so:
+// what the longer one had promised does not hold any more.
+func TestShorterTimeoutTakesBackValidity(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		p, _, l, s := connect(t)
+		lapsed, _, stop := lapseAt(s)
+		defer stop()
+		l.close()
+		l = p.accept()
+		sent := time.Now()
+		l.hello()
+		l.welcome(sid, 2*time.Second)
+		synctest.Wait()
+		require.Equal(t, 2*time.Second, s.Timeout())
+		require.Equal(t, sent.Add(1900*time.Millisecond), s.ValidUntil())
+		require.Equal(t, sent.Add(1900*time.Millisecond), <-lapsed)
+	})
+}
+
 func TestEndOfSessionLapses(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p, _, l, s := connect(t)
@@ -288,7 +320,7 @@ func TestEndOfSessionLapses(t *testing.T) {
 		<-ran
 		require.Equal(t, keeper.ErrSessionExpired, cause())
 		require.ErrorIs(t, s.Err(), keeper.ErrSessionExpired)
-		s.life.prove(time.Now(), time.Now().Add(time.Hour), full)
+		s.life.prove(time.Now(), time.Now().Add(time.Hour))
 		require.Equal(t, until, s.ValidUntil())
 		late, cause, stop := lapseAt(s)
 		<-late

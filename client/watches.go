@@ -124,6 +124,20 @@ func (t *watchTable) expect(reqs []keeper.Request) {
 	}
 }
 
+// disown is for a call that is given up after it was sent: its requests may yet
+// set watches at the server that nobody here will know of, so settle is to have
+// them removed, unless others share them.
+func (t *watchTable) disown(reqs []keeper.Request) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range reqs {
+		key, _ := wanted(r)
+		if e := t.expected[key]; e != nil {
+			e.skipped = true
+		}
+	}
+}
+
 // settle also makes up for removals that were left out meanwhile.
 func (s *session) settle(reqs []keeper.Request) {
 	t := s.watches

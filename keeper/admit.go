@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"reflect"
+	"slices"
 )
 
 // Admit is the first step of every implementation of Session.Do. It clears all
@@ -35,6 +36,14 @@ func Admit(ctx context.Context, session int64, reqs ...Request) error {
 		refuse(reqs, 0, err)
 		return err
 	}
+	if i, ok := repeated(reqs); ok {
+		err := &OpError{
+			Op: reqs[i].Name(), Path: reqs[i].Target(), Outcome: NotApplied,
+			Err: &InvalidError{What: "request", Why: "stands twice in one call, but has one result"},
+		}
+		refuse(reqs, i, err)
+		return err
+	}
 	for i, r := range reqs {
 		cause := r.Validate()
 		if cause == nil {
@@ -47,6 +56,27 @@ func Admit(ctx context.Context, session int64, reqs ...Request) error {
 		}
 	}
 	return nil
+}
+
+// repeated finds a request that stands in the call before.
+func repeated(reqs []Request) (int, bool) {
+	const few = 8 // up to here looking is faster than a map, and allocates nothing
+	if len(reqs) <= few {
+		for i := range reqs {
+			if slices.Contains(reqs[:i], reqs[i]) {
+				return i, true
+			}
+		}
+		return 0, false
+	}
+	seen := make(map[Request]struct{}, len(reqs))
+	for i, r := range reqs {
+		if _, twice := seen[r]; twice {
+			return i, true
+		}
+		seen[r] = struct{}{}
+	}
+	return 0, false
 }
 
 // admitGuards asks the guards in a Multi whether their hold is still on.

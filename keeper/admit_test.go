@@ -110,6 +110,22 @@ func TestAdmitTellsTheCulprit(t *testing.T) {
 	}
 }
 
+// One result cannot answer for two requests.
+func TestAdmitRefusesTheSameRequestTwice(t *testing.T) {
+	for _, n := range []int{2, 8, 9, 100} {
+		reqs := make([]keeper.Request, n)
+		for i := range reqs {
+			reqs[i] = &keeper.Get{Path: "/a"} // equal, but not the same
+		}
+		require.NoError(t, keeper.Admit(t.Context(), 1, reqs...))
+		reqs[n-1] = reqs[0]
+		err := keeper.Admit(t.Context(), 1, reqs...)
+		require.ErrorIs(t, err, keeper.ErrInvalid)
+		require.Equal(t, keeper.NotApplied, keeper.OutcomeOf(err))
+		require.Equal(t, err, reqs[0].Meta().Err)
+	}
+}
+
 func TestAdmitContexts(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -26,7 +26,7 @@ type Session interface {
 	//
 	// A request is sent at most once. While the session is disconnected, Do
 	// waits for the connection. A call whose ctx is done, a request that is not
-	// valid (see Validate) and a guard of a hold that is over are refused, and
+	// valid (see Validate) or stands twice in the call, and a guard of a hold that is over are refused, and
 	// nothing of the call is sent. When ctx ends during the call, requests whose
 	// bytes had not been handed to the writer are NotApplied and all others are
 	// Unknown.
@@ -41,9 +41,10 @@ type Session interface {
 	// ValidUntil is the moment up to which the ensemble cannot have expired the
 	// session, as proved by an answer of the leader; design: send time of that
 	// evidence plus 19/20 of the timeout. It carries a monotonic reading, only
-	// moves forward and is not moved after the session has ended. It rests on
-	// this process's clock not running slower than the servers' by more than
-	// 1/20, and says nothing about a process that is paused after reading it.
+	// moves forward, unless a reconnect is granted a shorter timeout, and is not
+	// moved after the session has ended. It rests on this process's clock not
+	// running slower than the servers' by more than 1/20, and says nothing about
+	// a process that is paused after reading it.
 	ValidUntil() time.Time
 
 	// AfterLapse runs f, once and on its own goroutine, when ValidUntil has
