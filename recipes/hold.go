@@ -119,11 +119,17 @@ func (h *Hold) Guard() keeper.Op {
 // one Multi with the Guard. Each op has its own result. Where the hold is over
 // the error is keeper.ErrNotHeld, and keeper.ErrHoldLost too if it was lost;
 // nothing was applied then. If the answer is lost, keeper.OutcomeOf says Unknown:
-// Commit never sends anything twice.
+// Commit never sends anything twice. Where an op is invalid the error counts ops
+// from 0, without the Guard.
 func (h *Hold) Commit(ctx context.Context, ops ...keeper.Op) error {
 	guard := h.Guard()
 	m := &keeper.Multi{Ops: append([]keeper.Op{guard}, ops...)}
 	err := h.s.Do(ctx, m)
+	if errors.Is(err, keeper.ErrInvalid) {
+		if own := (&keeper.Multi{Ops: ops}).Validate(); own != nil {
+			return &keeper.OpError{Op: "commit", Path: h.Node(), Err: own, Outcome: keeper.NotApplied}
+		}
+	}
 	if err != nil && errors.Is(guard.Meta().Err, keeper.ErrNoNode) {
 		h.end(errDeleted)
 		return &keeper.OpError{Op: "commit", Path: h.Node(), Err: h.notHeld(), Outcome: keeper.NotApplied}

@@ -183,7 +183,8 @@ func (l *Line) session(ctx context.Context) (keeper.Session, error) {
 // TryAcquire is Acquire for those who do not wait for other contenders. It
 // returns false if there is one, in this process or another: then nothing was
 // written, or, if the other was faster by a hair, the own node was removed again.
-// A lost answer is an error and never false. It waits for a session, and for a
+// There may have been one only until just now: the first look is not behind a
+// sync, and a server may lag. A lost answer is an error and never false. It waits for a session, and for a
 // connection, as long as ctx allows.
 //
 // If it succeeds it costs three requests in two round trips, if somebody holds
