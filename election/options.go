@@ -47,8 +47,8 @@ func WithSelectorLayout() Option {
 }
 
 // WithRetryPolicy paces what is tried again. Its Attempts bounds how many
-// connection losses in a row a call rides out; by default only the context does.
-// Its If is not used.
+// connection losses in a row Campaign, Leader and Proclaim ride out; by default
+// only the context does. Observe rides out any number. Its If is not used.
 func WithRetryPolicy(policy retry.Policy) Option {
 	return func(c *config) { c.line.Retry = policy }
 }

@@ -10,10 +10,11 @@ import (
 // sync.Cond. Prefer Lock or Do where there is a choice: a sync.Locker has no
 // way to say that a lock cannot be had or was lost.
 //
-// Lock waits until it has the lock. When that has become impossible, because ctx
-// has ended or the connection was closed, Lock never returns: it ends the
-// calling goroutine with runtime.Goexit, which runs its deferred calls. Going on
-// without the lock would be worse. Unlock of a Locker that is not locked does
+// Lock waits until it has the lock. When Mutex.Lock fails, because ctx has ended,
+// the connection was closed, a server refused it, or for any other of its reasons,
+// Lock never returns: it ends the calling goroutine with runtime.Goexit, which runs
+// its deferred calls. Going on without the lock would be worse. The error is lost,
+// so whoever must know it uses Mutex.Lock. Unlock of a Locker that is not locked does
 // nothing.
 func (m *Mutex) Locker(ctx context.Context) sync.Locker {
 	return &locker{m: m, ctx: ctx}

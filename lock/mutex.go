@@ -50,8 +50,10 @@ func (m *Mutex) Lock(ctx context.Context) (*Held, error) {
 
 // TryLock takes the lock only if nobody holds it or waits for it, in this process
 // or another, and reports whether it did. It returns false only if there is
-// somebody; when it cannot know, because an answer was lost, it returns an
-// error.
+// somebody, or was until just now: its first look is at the server it is connected
+// to, which may lag behind a release through another one by as much as the
+// servers' syncLimit allows. When it cannot know, because an answer was lost, it
+// returns an error.
 //
 // A false costs one request and writes nothing, or none at all if the somebody is
 // in this process.
