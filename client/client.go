@@ -34,6 +34,7 @@ type Client struct {
 	sess     *session      // guarded by mu: the current one, nil if there is none
 	news     chan struct{} // guarded by mu: closed when sess changes
 	server   string        // guarded by mu: the server connected to, "" if none
+	trouble  error         // guarded by mu: why the last attempt to connect failed; nil while connected
 	closeErr error         // written before over is closed, constant afterwards
 
 	wake    chan struct{} // capacity 1: the loop should look around
@@ -133,7 +134,7 @@ func (c *Client) WaitConnected(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return fmt.Errorf("not connected, but %v: %w", st, ctx.Err())
+			return c.giveUp("not connected", st, ctx.Err())
 		}
 	}
 }
@@ -167,7 +168,7 @@ func (c *Client) session(ctx context.Context) (*session, error) {
 		case <-news:
 		case <-changed:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("no session, the client is %v: %w", st, ctx.Err())
+			return nil, c.giveUp("no session", st, ctx.Err())
 		}
 	}
 }
@@ -187,6 +188,23 @@ func (c *Client) setServer(addr string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.server = addr
+}
+
+// setTrouble keeps why an attempt to connect failed, for those who wait in vain.
+func (c *Client) setTrouble(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trouble = err
+}
+
+// giveUp is the error of a wait that its context ended.
+func (c *Client) giveUp(what string, st State, cause error) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.trouble == nil {
+		return fmt.Errorf("%s, the client is %v: %w", what, st, cause)
+	}
+	return fmt.Errorf("%s, the client is %v: %w; last attempt: %w", what, st, cause, c.trouble)
 }
 
 // Server returns the host:port of the server the Client is connected to, ""

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/conclave-go/conclave/internal/proto"
@@ -23,6 +24,8 @@ type loop struct {
 	// At most one of try and conn is there.
 	try  *attempt
 	conn *conn
+
+	snubbed time.Time // since when every attempt has ended in a silent close; zero if one has not
 
 	waits    *retry.Delays
 	attempts int       // to connect, since a connection was any good
@@ -209,6 +212,7 @@ func (l *loop) greeted(g greeting) {
 	}
 	if g.err != nil {
 		l.c.cfg.log.Info("could not connect", "server", addr, "error", g.err)
+		l.c.setTrouble(fmt.Errorf("%s: %w", addr, l.suspect(g.err)))
 		if errors.Is(g.err, errReadOnly) {
 			l.enter(ReadOnly)
 		} else {
@@ -252,6 +256,8 @@ func (l *loop) connected() {
 	l.sess.queue.openGate()
 	l.c.publish(l.sess)
 	l.enter(Connected)
+	l.snubbed = time.Time{}
+	l.c.setTrouble(nil)
 	l.c.cfg.log.Info("connected", "server", l.conn.addr)
 }
 
