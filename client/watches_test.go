@@ -354,7 +354,14 @@ func TestRearmInterrupted(t *testing.T) {
 		l.want("watches", proto.OpSetWatches)
 		l.close()
 		l = p.serve(sid, full)
-		l.want("watches again", proto.OpSetWatches)
+		_, rec := l.want("watches again", proto.OpSetWatches)
+		since := rec.(*proto.SetWatches).RelativeZxid
+		l.write(frame(&proto.ReplyHeader{Xid: proto.XidSetWatches, Zxid: since + 99}))
+		l.close()
+		l = p.serve(sid, full)
+		_, rec = l.want("and again", proto.OpSetWatches)
+		require.Equal(t, since, rec.(*proto.SetWatches).RelativeZxid,
+			"the answer to one list must not make the next one skip what it missed")
 		l.wantEnd("no answer to the watches, though pings are answered")
 		l = p.serve(sid, full)
 		l.want("and again", proto.OpSetWatches)
