@@ -24,7 +24,7 @@
 // Each play is a subtest named by script, frame and fault, so it can be run
 // alone:
 //
-//	go test ./internal/l1 -run 'TestMutex/waits/sync-1/cut-after$' -v
+//	go test ./internal/l1 -run 'TestMutex/holds/sync-1/cut-after$' -v
 //
 // The program in mutants breaks the library on purpose, once for each line of
 // testdata/mutants.txt, and requires that a script here notices: make mutants.

@@ -37,6 +37,7 @@ type Play struct {
 	took    time.Duration   // of the script, in virtual time
 
 	mu      sync.Mutex
+	left    bool     // the script has shut the victim down
 	hits    []string // kinds of the requests that met the fault
 	frames  []string // kinds of requests that the victim sent during the script
 	granted []grant  // in the order of grants
@@ -110,6 +111,22 @@ func (p *Play) T() *testing.T { return p.t }
 
 // Pass lets d of virtual time pass. Whatever is due meanwhile happens.
 func (p *Play) Pass(d time.Duration) { <-time.After(d) }
+
+// Shutdown shuts the victim down. From then on its holds count as lost, and it
+// takes no part in what follows the script.
+func (p *Play) Shutdown(ctx context.Context) error {
+	p.mu.Lock()
+	p.left = true
+	p.mu.Unlock()
+	return p.victim.Shutdown(ctx)
+}
+
+// mayLose tells whether the victim may lose a hold.
+func (p *Play) mayLose() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.left || p.point.expires()
+}
 
 // Slow holds up one of the requests of a kind to come, the nth from 1, for d.
 func (p *Play) Slow(kind string, nth int, d time.Duration) {

@@ -96,6 +96,9 @@ func (p *Play) points() []point {
 		seen[kind]++
 		all = append(all, point{kind: kind, nth: seen[kind]})
 	}
+	if p.left {
+		return all // the farewell is among them
+	}
 	return append(all, point{kind: farewell, nth: 1})
 }
 
