@@ -118,10 +118,7 @@ func (e *Election) follow(ctx context.Context, delays *retry.Delays, report func
 	// A new session may begin on a server that lags behind what the last one has
 	// shown. Within a session no server does.
 	list, err := e.listNow(ctx, s)
-	for {
-		if err != nil {
-			return err
-		}
+	for ; err == nil; list, err = e.list(ctx, s) {
 		leader, watch, err := e.read(ctx, s, list, true)
 		if err != nil {
 			return err
@@ -133,8 +130,8 @@ func (e *Election) follow(ctx context.Context, delays *retry.Delays, report func
 		if err := await(ctx, s, watch, delays); err != nil {
 			return err
 		}
-		list, err = e.list(ctx, s)
 	}
+	return err
 }
 
 // show reports a state. A loop body that goes no further, also by a panic, leaves

@@ -19,7 +19,7 @@ func TestObserveLeavesNoWatch(t *testing.T) {
 			"break":  func(*testing.T, func()) bool { return false },
 			"panic":  func(*testing.T, func()) bool { panic("the loop's") },
 			"cancel": func(_ *testing.T, cancel func()) bool { cancel(); return true },
-			"cancel while it waits": func(t *testing.T, cancel func()) bool {
+			"cancel while it waits": func(_ *testing.T, cancel func()) bool {
 				go func() {
 					pass(1)
 					cancel()

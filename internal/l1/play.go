@@ -92,7 +92,7 @@ func newPlay(t *testing.T, s Script, pt point) *Play {
 func (p *Play) client() *client.Client {
 	p.t.Helper()
 	c, err := client.New(p.server.Addr(), client.WithSessionTimeout(Timeout),
-		client.WithDialer(p.dial), client.WithRetryPolicy(p.Retry()))
+		client.WithDialer(p.server.Dial), client.WithRetryPolicy(p.Retry()))
 	require.NoError(p.t, err)
 	require.NoError(p.t, c.Start())
 	p.t.Cleanup(func() { _ = c.Close() })
