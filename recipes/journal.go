@@ -110,6 +110,9 @@ func (j *Journal) Do(ctx context.Context, ops ...keeper.Op) error {
 	if ctx == nil {
 		return nilContext()
 	}
+	if err := (&keeper.Multi{Ops: ops}).Validate(); err != nil {
+		return &keeper.OpError{Op: "journal", Path: j.dir, Err: err, Outcome: keeper.NotApplied}
+	}
 	select {
 	case j.turn <- struct{}{}:
 	case <-ctx.Done():
