@@ -79,7 +79,7 @@ func WithSessionTimeout(d time.Duration) Option {
 // WithDialer replaces net.Dialer.DialContext, for TLS, proxies and tests. addr
 // is the host:port of the connect string, not resolved. dial must return when
 // its context ends, and the Close of its connections must end their reads and
-// writes. A deadline of the context covers the handshake too.
+// writes and not block itself. A deadline of the context covers the handshake too.
 func WithDialer(dial func(ctx context.Context, network, addr string) (net.Conn, error)) Option {
 	return option(func(c *config) error {
 		if dial == nil {

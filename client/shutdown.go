@@ -28,7 +28,8 @@ const workGrace = time.Second
 // timeout, at most two seconds. The error says what could not be done: work that
 // did not end in time, or a session that no server confirmed to be closed, which
 // lives on until it times out. It is safe to call it more than once, also at
-// the same time as Close, and from callbacks of AfterLapse.
+// the same time as Close, and from callbacks of AfterLapse; not from a function
+// given to Session.Go, a dialer or a log handler, for which it would wait.
 func (c *Client) Shutdown(ctx context.Context) error {
 	if ctx == nil {
 		return &keeper.InvalidError{What: "context", Why: "is nil"}
