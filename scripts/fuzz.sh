@@ -19,8 +19,10 @@ while IFS=: read -r file target; do
 	if ! fuzz "$file" "$target"; then
 		# With a time as limit Go's fuzzing engine now and then takes its own deadline
 		# for a failure, without an input that fails. That target runs again.
-		grep -q 'context deadline exceeded' .cache/fuzz-target.log
-		! grep -q 'Failing input' .cache/fuzz-target.log
+		if ! grep -q 'context deadline exceeded' .cache/fuzz-target.log ||
+			grep -q 'Failing input' .cache/fuzz-target.log; then
+			exit 1
+		fi
 		echo "fuzz: $target was stopped by the engine's own deadline; once more"
 		fuzz "$file" "$target"
 	fi
