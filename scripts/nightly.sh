@@ -34,8 +34,10 @@ step race '^ok ' make race COUNT="$count" SEED="$seed"
 step lint '0 issues' make lint
 step fuzz '^PASS' make fuzz FUZZTIME="$each"
 
-execs=$(grep -hoE 'execs: [0-9]+' .cache/nightly-fuzz.log | awk '
-	{ if ($2 < last) total += last; last = $2 } END { print total + last }')
+# Each target reports its own running count: the last one counts.
+execs=$(awk '/^== / { total += last; last = 0 }
+	match($0, /execs: [0-9]+/) { last = substr($0, RSTART + 7, RLENGTH - 7) }
+	END { print total + last }' .cache/nightly-fuzz.log)
 {
 	echo "# The last nightly run"
 	echo
